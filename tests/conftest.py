@@ -1,0 +1,29 @@
+"""What every test may ask for: the real sequences beside the project, and the rule for skipping without them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Tests must behave the same on a train and in CI: nothing here may ask a hub.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip with a sentence on a person's machine; fail in CI, where everything has to be there."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real sequences and published tokenizers (`../shared/data` from the project)."""
+    if not SHARED.is_dir():
+        skip_or_fail(f"The folder of real data, {SHARED}, is not here; put it beside the project to run this test.")
+    return SHARED

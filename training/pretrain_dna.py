@@ -1,0 +1,184 @@
+"""Make the embedded DNA model: a BPE tokenizer and a small DNABERT-2, masked-LM pretrained on the E. coli genome.
+
+    python -m training.pretrain_dna --genome GENOME.fna.gz --out FOLDER
+
+No label is read: the text is the genome, both strands. One block of 10 kb in twenty is never seen (`genome.py`).
+It saves as it goes and goes on where it stopped when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from torch.nn import functional as F
+from transformers import PreTrainedTokenizerFast
+
+from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM
+from training.genome import Corpus, load_corpus, windows
+
+SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]  # ids 0 to 4, as DNABERT-2 has them
+MASK_SHARE = 0.2  # of the tokens are guessed: 80 % of these shown as [MASK], 10 % as another token, 10 % as they are
+
+
+def train_tokenizer(corpus: Corpus, vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
+    """A BPE tokenizer with DNABERT-2's conventions, learned from windows of both strands."""
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=SPECIAL, initial_alphabet=list("ACGT"), show_progress=False
+    )
+    text = windows(corpus.train, 400, 20_000, np.random.default_rng(seed))
+    tokenizer.train_from_iterator(text, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        pad_token="[PAD]",
+        mask_token="[MASK]",
+    )
+
+
+def batches(corpus_side: list[str], tokenizer: PreTrainedTokenizerFast, tokens: int, rng: np.random.Generator):
+    """Endless batches of `tokens` tokens, every row of one batch equally long, so that nothing is padded.
+
+    Lengths go from 40 to 128 tokens, the range of the lessons' sequences (90 to 420 bases).
+    """
+    sample = windows(corpus_side, 400, 200, rng)
+    bases = 400 / np.mean([len(ids) - 2 for ids in tokenizer(sample)["input_ids"]])  # bases a token, about
+    while True:
+        length = int(rng.choice([40, 64, 96, 128]))
+        rows = []
+        while len(rows) < tokens // length:
+            # A tenth longer than needed: nearly every window then fills its row, and the rest are drawn again.
+            text = windows(corpus_side, int(length * bases * 1.12), tokens // length, rng)
+            for ids in tokenizer(text, add_special_tokens=False)["input_ids"]:
+                if len(ids) >= length - 2:
+                    rows.append([1, *ids[: length - 2], 2])
+        yield torch.tensor(rows[: tokens // length])
+
+
+def masked(ids: torch.Tensor, vocabulary: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """BERT's masking: the ids with some hidden, and which were chosen, (B, L) each."""
+    chosen = (torch.rand(ids.shape, generator=generator) < MASK_SHARE) & (ids >= len(SPECIAL))
+    fate = torch.rand(ids.shape, generator=generator)
+    other = torch.randint(len(SPECIAL), vocabulary, ids.shape, generator=generator)
+    shown = torch.where(chosen & (fate < 0.8), torch.full_like(ids, 4), ids)
+    return torch.where(chosen & (fate >= 0.9), other, shown), chosen
+
+
+def masked_loss(model: DNABert2ForMaskedLM, shown: torch.Tensor, ids: torch.Tensor, chosen: torch.Tensor):
+    hidden = model.bert(shown)[0][chosen]  # only what is guessed goes through the head
+    return F.cross_entropy(model.cls.predictions(hidden).float(), ids[chosen])
+
+
+def learning_rate(done: int, total: int, peak: float) -> float:
+    """Warm-up over the first million tokens, flat, then straight down to nothing over the last third."""
+    return peak * min(1.0, done / 1e6, max(0.0, (total - done) / (total / 3)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--genome", required=True, help="the genome as FASTA, gzip or not")
+    parser.add_argument("--out", required=True, type=Path, help="the folder to work in and to leave the model in")
+    parser.add_argument("--vocabulary", type=int, default=256)
+    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--heads", type=int, default=6)
+    parser.add_argument("--intermediate", type=int, default=384)
+    parser.add_argument("--tokens", type=float, default=60e6, help="tokens to see in all")
+    parser.add_argument("--batch", type=int, default=8192, help="tokens a step")
+    parser.add_argument("--peak", type=float, default=1.5e-3, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes what torch finds")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    corpus = load_corpus(args.genome)
+    state_file = args.out / "state.pt"
+    if state_file.exists():
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.out)
+    else:
+        tokenizer = train_tokenizer(corpus, args.vocabulary, args.seed)
+        tokenizer.save_pretrained(args.out)
+    config = DNABert2Config(
+        vocab_size=args.vocabulary,
+        hidden_size=args.width,
+        num_hidden_layers=args.layers,
+        num_attention_heads=args.heads,
+        intermediate_size=args.intermediate,
+        hidden_dropout_prob=0.0,  # seventeen passes over a genome by a model this small: it cannot memorise
+    )
+    model = DNABert2ForMaskedLM(config)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=args.peak, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True
+    )
+    done = 0
+    if state_file.exists():
+        state = torch.load(state_file, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        done = state["done"]
+        print(f"Going on at {done / 1e6:.1f} million tokens.")
+
+    # A fresh stream after a restart: seeded by what was done, so that the same command gives the same run.
+    rng = np.random.default_rng([args.seed, done])
+    generator = torch.Generator().manual_seed(args.seed + done)
+    test_rng, test_gen = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    source = batches(corpus.held_out, tokenizer, 8192, test_rng)
+    test = [(ids, *masked(ids, args.vocabulary, test_gen)) for ids, _ in zip(source, range(12))]
+
+    recent: list[float] = []
+    began, at_start, next_save = time.time(), done, done + 1_000_000
+    for ids in batches(corpus.train, tokenizer, args.batch, rng):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(done, int(args.tokens), args.peak)
+        shown, chosen = masked(ids, args.vocabulary, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = masked_loss(model, shown, ids, chosen)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        recent.append(loss.item())
+        done += ids.numel()
+        if done >= next_save or done >= args.tokens:
+            next_save = done + 1_000_000
+            with torch.inference_mode():
+                held = [masked_loss(model, shown, ids, chosen).item() for ids, shown, chosen in test]
+            line = {
+                "tokens": done,
+                "train_loss": round(float(np.mean(recent)), 4),
+                "held_out_loss": round(float(np.mean(held)), 4),
+                "learning_rate": round(learning_rate(done, int(args.tokens), args.peak), 7),
+                "tokens_per_second": int((done - at_start) / (time.time() - began)),
+            }
+            if not math.isfinite(line["train_loss"]):
+                raise SystemExit("The loss is not a number any more: start again with a lower --peak.")
+            print(json.dumps(line), flush=True)
+            with open(args.out / "log.jsonl", "a") as log:
+                log.write(json.dumps(line) + "\n")
+            recent = []
+            model.save_pretrained(args.out)
+            part = state_file.with_suffix(".part")
+            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": done}, part)
+            part.replace(state_file)
+        if done >= args.tokens:
+            break
+
+
+if __name__ == "__main__":
+    main()
