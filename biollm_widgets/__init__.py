@@ -1,0 +1,86 @@
+"""Teach biological language models: DNABERT-2 reads DNA, ProtGPT2 writes proteins.
+
+    import biollm_widgets as bio
+
+The public names are loaded when they are first used, so that importing the package is quick and loads neither torch
+nor transformers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from biollm_widgets.dna.classification import classify
+    from biollm_widgets.dna.datasets import load_coding_dataset
+    from biollm_widgets.dna.embedding import embed
+    from biollm_widgets.dna.finetuning import finetune
+    from biollm_widgets.dna.splits import split_dataset, write_splits
+    from biollm_widgets.errors import InputError
+    from biollm_widgets.models.dnabert2 import (
+        DNABert2Config,
+        DNABert2ForMaskedLM,
+        DNABert2ForSequenceClassification,
+        DNABert2Model,
+    )
+    from biollm_widgets.models.locate import locate
+    from biollm_widgets.sequences import clean_dna, clean_protein, read_fasta
+    from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, tokenize
+
+# name -> the module that holds it
+_HOMES = {
+    "CharTokenizer": "tokenization",
+    "DNABert2Config": "models.dnabert2",
+    "DNABert2ForMaskedLM": "models.dnabert2",
+    "DNABert2ForSequenceClassification": "models.dnabert2",
+    "DNABert2Model": "models.dnabert2",
+    "InputError": "errors",
+    "KmerTokenizer": "tokenization",
+    "classify": "dna.classification",
+    "clean_dna": "sequences",
+    "clean_protein": "sequences",
+    "embed": "dna.embedding",
+    "finetune": "dna.finetuning",
+    "load_coding_dataset": "dna.datasets",
+    "locate": "models.locate",
+    "read_fasta": "sequences",
+    "split_dataset": "dna.splits",
+    "tokenize": "tokenization",
+    "write_splits": "dna.splits",
+}
+
+__all__ = [
+    "CharTokenizer",
+    "DNABert2Config",
+    "DNABert2ForMaskedLM",
+    "DNABert2ForSequenceClassification",
+    "DNABert2Model",
+    "InputError",
+    "KmerTokenizer",
+    "classify",
+    "clean_dna",
+    "clean_protein",
+    "embed",
+    "finetune",
+    "load_coding_dataset",
+    "locate",
+    "read_fasta",
+    "split_dataset",
+    "tokenize",
+    "write_splits",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"biollm_widgets has no {name!r}; dir(biollm_widgets) lists what it has.")
+    value = getattr(import_module(f"biollm_widgets.{_HOMES[name]}"), name)
+    globals()[name] = value  # looked up once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
