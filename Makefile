@@ -1,0 +1,82 @@
+# make lab     the lessons in JupyterLab, in an environment of their own
+# make test    what must hold before a change lands
+# make help    the rest
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# What the learners' cluster holds (the Day4-pt-251 kernel), beside the newest of everything in .venv.
+DAY4 := .venv-day4
+SOURCES := biollm_widgets training benchmarks tests
+
+.PHONY: help lab test quick check matrix constraints benchmarks embedded-dna embedded-dna-table clean
+
+help:
+	@echo "make lab           install into .venv and open JupyterLab on the first lesson"
+	@echo "make test          install what the tests need, check style and types, run every test"
+	@echo "make quick         the tests that take seconds"
+	@echo "make check         style and types alone"
+	@echo "make matrix        the quick tests on transformers 4.50.3 (the cluster's versions) and on the newest"
+	@echo "make benchmarks    every figure that the README quotes (about 15 minutes)"
+	@echo "make embedded-dna GENOME=file.fna.gz    pretrain the embedded DNA model anew (an hour or two)"
+	@echo "make embedded-dna-table GENOME=file.fna.gz CODING=file.csv    measure it again for its README"
+	@echo "make constraints   resolve constraints.txt again (needs uv)"
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "This needs Python 3.10 or newer; name one: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.lab: pyproject.toml setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[lab,finetune]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml setup.cfg constraints.txt | $(VENV)/bin/python
+	$(PIP) -e '.[dev]'
+	touch $@
+
+$(DAY4)/.dev: pyproject.toml setup.cfg constraints-day4.txt
+	$(PYTHON) -m venv $(DAY4)
+	$(DAY4)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-day4.txt -e '.[finetune,matrix]'
+	touch $@
+
+lab: $(VENV)/.lab
+	$(BIN)/biollm lab
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest --durations=10
+
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not browser and not slow"
+
+matrix: $(VENV)/.dev $(DAY4)/.dev
+	$(DAY4)/bin/python -m pytest -m "not browser and not slow"
+	$(BIN)/python -m pytest -m "not browser and not slow"
+
+benchmarks: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.importing
+	$(BIN)/python -m benchmarks.embed
+	$(BIN)/python -m benchmarks.finetune
+
+embedded-dna: $(VENV)/.dev
+	$(BIN)/python -m training.pretrain_dna --genome $(GENOME) --out output/dna
+	$(BIN)/python -m training.pack_dna output/dna biollm_widgets/models/embedded/dna
+
+embedded-dna-table: $(VENV)/.dev
+	$(BIN)/python -m training.evaluate_dna --genome $(GENOME) --coding $(CODING)
+
+constraints: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet uv
+	echo 'torch==2.13.0' > $(VENV)/torch.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra grading --universal --python-version 3.10 \
+		--constraint $(VENV)/torch.txt --no-header --no-annotate --quiet -o $(VENV)/resolved.txt
+	{ echo "# What the tests ran with, for Python 3.10 and newer; made by 'make constraints'."; \
+	  grep -vE '^(nvidia|cuda|triton)' $(VENV)/resolved.txt; } > constraints.txt
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
