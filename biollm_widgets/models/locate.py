@@ -70,7 +70,9 @@ def locate(name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Option
         When the folder is missing or holds no model, the source is none of the three, or the model can be had
         nowhere (it names what was tried).
     """
-    asked = os.fspath(name)
+    asked = os.fspath(name).strip()
+    if not asked:
+        raise InputError("No model was named; give a folder with a config.json, or a model's id on the hub.")
     source = source or os.environ.get("BIOLLM_MODELS") or "auto"
     if source not in SOURCES:
         raise InputError(f"The source of a model (BIOLLM_MODELS) is auto, hub or embedded, not {source!r}.")
