@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, Optional, Union
 
 import torch
@@ -31,10 +32,14 @@ from transformers import (
     AutoModel,
     AutoModelForMaskedLM,
     AutoModelForSequenceClassification,
+    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling, MaskedLMOutput, SequenceClassifierOutput
+
+from biollm_widgets.errors import InputError
 
 # What a padded key gets on top of its ALiBi penalty. The published code's own number: it fits half precision.
 MASKED = -10000.0
@@ -48,9 +53,11 @@ class DNABert2Config(PretrainedConfig):
 
     Raises
     ------
+    InputError
+        From `from_pretrained`, when the folder or id holds another kind of model, a stock BERT above all: its weights
+        would not fit, and transformers would fill the gaps with random numbers.
     ValueError
-        From `from_pretrained`, when the folder or id holds a stock BERT: its weights would not fit, and transformers
-        would fill the gaps with random numbers.
+        When hidden_size does not divide into num_attention_heads.
     """
 
     model_type = "dnabert2"
@@ -101,14 +108,16 @@ class DNABert2Config(PretrainedConfig):
     @classmethod
     def get_config_dict(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> tuple[dict, dict]:
         config, unused = super().get_config_dict(pretrained_model_name_or_path, **kwargs)
-        if config.get("model_type") == "bert":
-            if "alibi_starting_size" not in config:
-                raise ValueError(
-                    f"{pretrained_model_name_or_path} holds a stock BERT, not a DNABERT-2 (its config.json has no "
-                    "alibi_starting_size); name a DNABERT-2 checkpoint, such as zhihan1996/DNABERT-2-117M."
-                )
-            config.pop("auto_map", None)
+        kind = config.get("model_type", cls.model_type)
+        if kind not in ("bert", cls.model_type) or (kind == "bert" and "alibi_starting_size" not in config):
+            found = "stock BERT (its config.json has no alibi_starting_size)" if kind == "bert" else kind
+            raise InputError(
+                f"{pretrained_model_name_or_path} holds a {found}, not a DNABERT-2; name a DNABERT-2 checkpoint, such "
+                "as zhihan1996/DNABERT-2-117M."
+            )
+        if kind == "bert":
             config["model_type"] = cls.model_type
+        config.pop("auto_map", None)
         return config, unused
 
 
@@ -134,6 +143,19 @@ def alibi_bias(heads: int, length: int, device: torch.device, dtype: torch.dtype
     place = torch.arange(length, device=device, dtype=torch.float32)
     distance = (place[None, :] - place[:, None]).abs()  # (L, L)
     return (-slopes[:, None, None] * distance).to(dtype)  # (H, L, L)
+
+
+def alibi_strip(heads: int, length: int, device: torch.device, dtype: torch.dtype, rows: int = 512) -> Tensor:
+    """The ALiBi penalty of up to `rows` neighbouring queries against every key, shape (heads, rows, 2 * length).
+
+    The penalty depends on the distance alone, so one strip serves all blocks of queries: what queries `r ...` add for
+    keys `0 ... n` stands in columns `length - r ... length - r + n`.
+    """
+    slopes = torch.tensor(alibi_slopes(heads), device=device, dtype=torch.float32)
+    query = torch.arange(min(rows, length), device=device, dtype=torch.float32)
+    key = torch.arange(-length, length, device=device, dtype=torch.float32)
+    distance = (query[:, None] - key[None, :]).abs()  # (R, 2L)
+    return (-slopes[:, None, None] * distance).to(dtype)  # (H, R, 2L)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
@@ -163,18 +185,31 @@ class SelfAttention(nn.Module):
             out, weights = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout), None
         return out.transpose(1, 2).reshape(B, L, C), weights
 
-    def forward_packed(self, x: Tensor, lengths: Sequence[int], bias: Tensor) -> Tensor:
-        """x (T, C), sequences end to end; bias (H, longest, longest), of which each sequence uses its corner."""
+    def forward_packed(self, x: Tensor, lengths: Sequence[int], strip: Tensor) -> Tensor:
+        """x (T, C), sequences end to end; strip (H, R, 2 * longest) from `alibi_strip`.
+
+        Neighbours of one length go through attention together, still without padding, so sort by length. A sequence
+        longer than R is attended R queries at a time: memory grows with its length and not with the square of it.
+        """
         T, C = x.shape
+        R, longest = strip.size(1), strip.size(2) // 2
         qkv = self.Wqkv(x).view(T, 3, self.heads, C // self.heads)
-        out = x.new_empty(T, self.heads, C // self.heads)
+        out = torch.empty_like(qkv[:, 0])  # (T, H, D)
         start = 0
-        for length in lengths:
-            q, k, v = qkv[start : start + length].permute(1, 2, 0, 3).unsqueeze(1)  # each (1, H, length, D)
-            corner = bias[None, :, :length, :length]
-            one = F.scaled_dot_product_attention(q, k, v, attn_mask=corner)  # (1, H, length, D)
-            out[start : start + length] = one[0].transpose(0, 1)
-            start += length
+        for length, same in groupby(lengths):
+            n = len(list(same))
+            stop = start + n * length
+            q, k, v = (
+                qkv[start:stop].view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            )  # each (n, H, length, D)
+            to = out[start:stop].view(n, length, self.heads, -1)
+            for row in range(0, length, R):
+                some = q[:, :, row : row + R]  # (n, H, up to R, D)
+                bias = strip[None, :, : some.size(2), longest - row : longest - row + length]
+                if bias.is_cuda:
+                    bias = bias.contiguous()  # the memory-efficient kernel wants aligned rows
+                to[:, row : row + R] = F.scaled_dot_product_attention(some, k, v, attn_mask=bias).transpose(1, 2)
+            start = stop
         return out.view(T, C)
 
 
@@ -221,8 +256,8 @@ class Layer(nn.Module):
         out, weights = self.attention.self(x, bias, with_weights)
         return self.mlp(self.attention.output(out, x)), weights
 
-    def forward_packed(self, x: Tensor, lengths: Sequence[int], bias: Tensor) -> Tensor:
-        return self.mlp(self.attention.output(self.attention.self.forward_packed(x, lengths, bias), x))
+    def forward_packed(self, x: Tensor, lengths: Sequence[int], strip: Tensor) -> Tensor:
+        return self.mlp(self.attention.output(self.attention.self.forward_packed(x, lengths, strip), x))
 
 
 class Encoder(nn.Module):
@@ -244,21 +279,26 @@ class Embeddings(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, words: Tensor, token_type_ids: Optional[Tensor] = None) -> Tensor:
-        types = self.token_type_embeddings.weight[0] if token_type_ids is None else self.token_type_embeddings(
-            token_type_ids
-        )
-        return self.dropout(self.LayerNorm(words + types))
+        if token_type_ids is None:
+            # Looked up by a call, not read from .weight: accelerate brings offloaded weights in when a module is called.
+            token_type_ids = torch.zeros(1, dtype=torch.long, device=words.device)
+        return self.dropout(self.LayerNorm(words + self.token_type_embeddings(token_type_ids)))  # (..., C)
 
 
 class Pooler(nn.Module):
-    """What the classifier reads: the [CLS] position through one dense layer and a tanh."""
+    """What the classifier reads: the first token, [CLS], through one dense layer and a tanh."""
 
     def __init__(self, config: DNABert2Config) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        return torch.tanh(self.dense(hidden[:, 0]))
+    def forward(self, hidden: Tensor, attention_mask: Optional[Tensor] = None) -> Tensor:
+        first = hidden[:, 0]  # (B, C)
+        if attention_mask is not None:
+            # Padding may stand on the left: take each row's first real token. argmax gives the first of equals.
+            place = (attention_mask != 0).int().argmax(dim=-1)  # (B,)
+            first = hidden[torch.arange(hidden.size(0), device=hidden.device), place]
+        return torch.tanh(self.dense(first))
 
 
 class DNABert2PreTrainedModel(PreTrainedModel):
@@ -328,8 +368,9 @@ class DNABert2Model(DNABert2PreTrainedModel):
         -------
         BaseModelOutputWithPooling
             `last_hidden_state` (B, L, C), zero at padding; `pooler_output` (B, C); on request `hidden_states`
-            (layers + 1 of (B, L, C)) and `attentions` (layers of (B, H, L, L), probabilities). A tuple in the same
-            order with `return_dict=False`, so `model(ids)[0]` is the hidden states either way.
+            (layers + 1 of (B, L, C), zero at padding too) and `attentions` (layers of (B, H, L, L), probabilities
+            before dropout). A tuple in the same order with `return_dict=False`, so `model(ids)[0]` is the hidden
+            states either way.
 
         Raises
         ------
@@ -356,7 +397,7 @@ class DNABert2Model(DNABert2PreTrainedModel):
             bias = bias + away  # (B, H, L, L)
 
         with_weights = output_attentions or getattr(config, "_attn_implementation", "sdpa") == "eager"
-        hidden_states = [x]
+        hidden_states = [x] if output_hidden_states else []
         attentions = []
         for layer in self.encoder.layer:
             if self.encoder.gradient_checkpointing and self.training:
@@ -369,8 +410,10 @@ class DNABert2Model(DNABert2PreTrainedModel):
                 attentions.append(weights)
         if attention_mask is not None:
             # What stands at padding is no answer to anything; the published code, which drops padding, has zeros there.
-            x = x * attention_mask[:, :, None].to(x.dtype)
-        pooled = self.pooler(x) if self.pooler is not None else None  # (B, C)
+            real = attention_mask[:, :, None].to(x.dtype)  # (B, L, 1)
+            hidden_states = [state * real for state in hidden_states]
+            x = x * real
+        pooled = self.pooler(x, attention_mask) if self.pooler is not None else None  # (B, C)
 
         output = BaseModelOutputWithPooling(
             last_hidden_state=x,
@@ -380,13 +423,14 @@ class DNABert2Model(DNABert2PreTrainedModel):
         )
         return output if return_dict else output.to_tuple()
 
-    def forward_packed(self, input_ids: Tensor, lengths: Sequence[int]) -> Tensor:
+    def forward_packed(self, input_ids: Tensor, lengths: Sequence[int], layers: Optional[int] = None) -> Tensor:
         """Run the encoder on sequences laid end to end: no padding is computed, so nothing has to be masked.
 
         Parameters
         ----------
         input_ids : LongTensor (T,), the tokens of all sequences, special tokens included.
-        lengths : the number of tokens of each sequence; they add up to T.
+        lengths : the number of tokens of each sequence; they add up to T. Sorted ones are quicker.
+        layers : stop after so many layers; 0 gives what enters the first one. All of them unless given.
 
         Returns
         -------
@@ -396,9 +440,9 @@ class DNABert2Model(DNABert2PreTrainedModel):
         if sum(lengths) != input_ids.numel():
             raise ValueError(f"lengths add up to {sum(lengths)}, but there are {input_ids.numel()} tokens.")
         x = self.embeddings(self.embeddings.word_embeddings(input_ids))  # (T, C)
-        bias = alibi_bias(self.config.num_attention_heads, max(lengths, default=0), x.device, x.dtype)
-        for layer in self.encoder.layer:
-            x = layer.forward_packed(x, lengths, bias)
+        strip = alibi_strip(self.config.num_attention_heads, max(lengths, default=0), x.device, x.dtype)
+        for layer in self.encoder.layer[:layers]:
+            x = layer.forward_packed(x, lengths, strip)
         return x
 
 
@@ -526,7 +570,7 @@ class DNABert2ForSequenceClassification(DNABert2PreTrainedModel):
             else:
                 self.config.problem_type = "single_label_classification"
         if self.config.problem_type == "regression":
-            return F.mse_loss(logits.squeeze(-1).float(), labels.squeeze(-1).float())
+            return F.mse_loss(logits.reshape(labels.shape).float(), labels.float())
         if self.config.problem_type == "multi_label_classification":
             return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
         return F.cross_entropy(logits.float(), labels.view(-1))
@@ -534,6 +578,7 @@ class DNABert2ForSequenceClassification(DNABert2PreTrainedModel):
 
 # So that a saved model loads by the Auto classes and is known to pipelines wherever this file has been imported.
 AutoConfig.register("dnabert2", DNABert2Config)
+AutoTokenizer.register(DNABert2Config, fast_tokenizer_class=PreTrainedTokenizerFast)
 AutoModel.register(DNABert2Config, DNABert2Model)
 AutoModelForMaskedLM.register(DNABert2Config, DNABert2ForMaskedLM)
 AutoModelForSequenceClassification.register(DNABert2Config, DNABert2ForSequenceClassification)
