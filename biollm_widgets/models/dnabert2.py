@@ -186,7 +186,7 @@ class SelfAttention(nn.Module):
         return out.transpose(1, 2).reshape(B, L, C), weights
 
     def forward_packed(self, x: Tensor, lengths: Sequence[int], strip: Tensor) -> Tensor:
-        """x (T, C), sequences end to end; strip (H, R, 2 * longest) from `alibi_strip`.
+        """Attention within each sequence: x (T, C), sequences end to end; strip (H, R, 2 * longest) from `alibi_strip`.
 
         Neighbours of one length go through attention together, still without padding, so sort by length. A sequence
         longer than R is attended R queries at a time: memory grows with its length and not with the square of it.
