@@ -19,6 +19,7 @@ AMBIGUOUS = "NRYSWKMBDHV"
 
 _NOT_BASES = re.compile(f"[^{BASES}\n]")
 _NOT_DNA = re.compile(f"[^{BASES}{AMBIGUOUS}]")
+IS_DNA = re.compile(f"[{BASES}{AMBIGUOUS}]+")
 _AMBIGUOUS = re.compile(f"[{AMBIGUOUS}]")
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+[eE][+-]?\d+|nan|NaN)")
