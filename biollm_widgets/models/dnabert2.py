@@ -20,7 +20,7 @@ T = all tokens of a packed batch laid end to end.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, Optional, Union
 
@@ -82,7 +82,7 @@ class DNABert2Config(PretrainedConfig):
         **kwargs: Any,
     ) -> None:
         kwargs.pop("auto_map", None)
-        super().__init__(pad_token_id=pad_token_id, tie_word_embeddings=tie_word_embeddings, **kwargs)
+        super().__init__(**kwargs)
         if hidden_size % num_attention_heads:
             raise ValueError(
                 f"hidden_size {hidden_size} does not divide into {num_attention_heads} attention heads; "
@@ -261,7 +261,9 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    gradient_checkpointing = False
+    gradient_checkpointing = False  # transformers looks for this name and sets the function beside it
+    _gradient_checkpointing_func: Callable[..., tuple[Tensor, Optional[Tensor]]]
+    layer: Any  # a ModuleList of Layer
 
     def __init__(self, config: DNABert2Config) -> None:
         super().__init__()
@@ -280,7 +282,7 @@ class Embeddings(nn.Module):
 
     def forward(self, words: Tensor, token_type_ids: Optional[Tensor] = None) -> Tensor:
         if token_type_ids is None:
-            # Looked up by a call, not read from .weight: accelerate brings offloaded weights in when a module is called.
+            # A call, and not .weight[0]: accelerate brings offloaded weights in when a module is called.
             token_type_ids = torch.zeros(1, dtype=torch.long, device=words.device)
         return self.dropout(self.LayerNorm(words + self.token_type_embeddings(token_type_ids)))  # (..., C)
 
@@ -308,7 +310,7 @@ class DNABert2PreTrainedModel(PreTrainedModel):
     base_model_prefix = "bert"
     supports_gradient_checkpointing = True
     _supports_sdpa = True
-    _no_split_modules = ["Layer", "Embeddings"]
+    _no_split_modules = ["Layer", "Embeddings"]  # noqa: RUF012 (a list is what transformers takes, here and below)
 
     def _init_weights(self, module: nn.Module) -> None:
         # nn.init and not .data: transformers 5 guards nn.init so that loaded weights are not overwritten.
@@ -330,7 +332,7 @@ class DNABert2Model(DNABert2PreTrainedModel):
         Whether to build the pooler; without it `pooler_output` is None.
     """
 
-    _keys_to_ignore_on_load_unexpected = [r"^cls\.", r"^classifier\.", r"pooler"]
+    _keys_to_ignore_on_load_unexpected = [r"^cls\.", r"^classifier\.", r"pooler"]  # noqa: RUF012
 
     def __init__(self, config: DNABert2Config, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
@@ -342,7 +344,7 @@ class DNABert2Model(DNABert2PreTrainedModel):
     def get_input_embeddings(self) -> nn.Module:
         return self.embeddings.word_embeddings
 
-    def set_input_embeddings(self, value: nn.Module) -> None:
+    def set_input_embeddings(self, value: Any) -> None:
         self.embeddings.word_embeddings = value
 
     def forward(
@@ -359,10 +361,11 @@ class DNABert2Model(DNABert2PreTrainedModel):
 
         Parameters
         ----------
-        input_ids : LongTensor (B, L), or `inputs_embeds` : FloatTensor (B, L, C) in its place. Any L: ALiBi has no limit.
+        input_ids : LongTensor (B, L). Any L: ALiBi has no limit.
         attention_mask : (B, L), 1 for a token and 0 for padding. Without it every position counts as a token, padding
             included, as in the published code: pass it whenever sequences differ in length.
         token_type_ids : LongTensor (B, L); 0 everywhere unless given.
+        inputs_embeds : FloatTensor (B, L, C), word embeddings in place of `input_ids`.
 
         Returns
         -------
@@ -389,8 +392,8 @@ class DNABert2Model(DNABert2PreTrainedModel):
         words = self.embeddings.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (B, L, C)
         x = self.embeddings(words, token_type_ids)
 
-        # LayerNorm comes out in float32 under CPU autocast while Wqkv makes the lower precision: the bias has to
-        # follow the queries, which autocast brings about by itself for scaled_dot_product_attention.
+        # Under autocast x stays in float32 (the sums with the residual are) while Wqkv gives the lower precision; autocast
+        # brings the bias to the queries' type for scaled_dot_product_attention, and a sum in `attend` does without.
         bias = alibi_bias(config.num_attention_heads, x.size(1), x.device, x.dtype)[None]  # (1, H, L, L)
         if attention_mask is not None:
             away = (1.0 - attention_mask[:, None, None, :].to(x.dtype)) * MASKED  # (B, 1, 1, L)
@@ -398,7 +401,7 @@ class DNABert2Model(DNABert2PreTrainedModel):
 
         with_weights = output_attentions or getattr(config, "_attn_implementation", "sdpa") == "eager"
         hidden_states = [x] if output_hidden_states else []
-        attentions = []
+        attentions: list[Any] = []
         for layer in self.encoder.layer:
             if self.encoder.gradient_checkpointing and self.training:
                 x, weights = self.encoder._gradient_checkpointing_func(layer.__call__, x, bias, with_weights)
@@ -476,8 +479,8 @@ class DNABert2ForMaskedLM(DNABert2PreTrainedModel):
     """DNABERT-2 as it was pretrained: for each position, a score for every token of the vocabulary."""
 
     # A mapping for transformers 5; 4.50 walks over its keys as over a list.
-    _tied_weights_keys = {"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"}
-    _keys_to_ignore_on_load_unexpected = [r"pooler", r"^classifier\."]
+    _tied_weights_keys = {"cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight"}  # noqa: RUF012
+    _keys_to_ignore_on_load_unexpected = [r"pooler", r"^classifier\."]  # noqa: RUF012
 
     def __init__(self, config: DNABert2Config) -> None:
         super().__init__(config)
@@ -488,7 +491,7 @@ class DNABert2ForMaskedLM(DNABert2PreTrainedModel):
     def get_output_embeddings(self) -> nn.Module:
         return self.cls.predictions.decoder
 
-    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+    def set_output_embeddings(self, new_embeddings: Any) -> None:
         self.cls.predictions.decoder = new_embeddings
 
     def forward(
@@ -502,8 +505,10 @@ class DNABert2ForMaskedLM(DNABert2PreTrainedModel):
         output_hidden_states: Optional[bool] = None,
         return_dict: Optional[bool] = None,
     ) -> Union[MaskedLMOutput, tuple]:
-        """As `DNABert2Model.forward`, and with `labels` (B, L), -100 where there is nothing to predict, the mean
-        cross-entropy in nats a token as `loss`. `logits` is (B, L, vocabulary)."""
+        """As `DNABert2Model.forward`; `logits` is (B, L, vocabulary).
+
+        With `labels` (B, L), -100 where there is nothing to predict, `loss` is the mean cross-entropy in nats a token.
+        """
         if return_dict is None:
             return_dict = getattr(self.config, "return_dict", True)
         outputs = self.bert(
@@ -522,15 +527,15 @@ class DNABert2ForMaskedLM(DNABert2PreTrainedModel):
 class DNABert2ForSequenceClassification(DNABert2PreTrainedModel):
     """DNABERT-2 with a classification (or regression) head on the pooled [CLS] vector."""
 
-    _keys_to_ignore_on_load_unexpected = [r"^cls\."]
+    _keys_to_ignore_on_load_unexpected = [r"^cls\."]  # noqa: RUF012
 
     def __init__(self, config: DNABert2Config) -> None:
         super().__init__(config)
-        self.num_labels = config.num_labels
+        self.num_labels: int = config.num_labels  # type: ignore[assignment]
         self.bert = DNABert2Model(config)
         dropout = config.hidden_dropout_prob if config.classifier_dropout is None else config.classifier_dropout
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.classifier = nn.Linear(config.hidden_size, self.num_labels)
         self.post_init()
 
     def forward(
