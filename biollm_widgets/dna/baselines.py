@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def kmer_counts(sequences: Sequence[str], k: int = 3) -> np.ndarray:
     # Cut where the bases, or the cells of the count table, of a piece would pass the limit.
     piece = np.cumsum(np.maximum(lengths + 1, width)) // _AT_ONCE
     edges = np.concatenate([[0], np.flatnonzero(np.diff(piece)) + 1, [len(sequences)]]) if len(sequences) else [0]
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges):
         # One long text with a full stop after each sequence, so that no word reaches into the next one.
         text = (".".join(sequences[first:last]) + ".").encode("ascii", "replace")
         codes = _CODE[np.frombuffer(text, dtype=np.uint8)]

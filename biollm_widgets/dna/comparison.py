@@ -180,19 +180,19 @@ class Classification:
         best, majority = self.best, self[NOTHING, MAJORITY]
         low, high = best.intervals["mcc"]
         sentences = [
-            f"The embedding does best with {best.classifier}: MCC {best.mcc:.2f} (95 % interval {low:.2f} to {high:.2f}) "
-            f"and accuracy {best.accuracy:.3f}."
+            f"The embedding does best with {best.classifier}: accuracy {best.accuracy:.3f}, MCC {best.mcc:.2f} "
+            f"(95 % interval {low:.2f} to {high:.2f})."
         ]
         for name, (difference, low, high) in self.differences.items():
             if low > 0:
-                verdict = "better than"
+                verdict = "is better than"
             elif high < 0:
-                verdict = "worse than"
+                verdict = "is worse than"
             else:
-                verdict = "not told apart from"
+                verdict = "cannot be told apart from"
             sentences.append(
-                f"That is {verdict} {name} (MCC difference {difference:+.2f}, {low:+.2f} to {high:+.2f} on the same "
-                f"{len(self.test_rows):,} test rows)."
+                f"On these {len(self.test_rows):,} test rows it {verdict} {name}: MCC {difference:+.2f} "
+                f"({low:+.2f} to {high:+.2f})."
             )
         for score in self.scores:
             if score.features == EMBEDDING and score.accuracy <= majority.accuracy:
