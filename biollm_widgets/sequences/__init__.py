@@ -13,7 +13,7 @@ from biollm_widgets.sequences.cleaning import (
     clean_dna,
     clean_protein,
 )
-from biollm_widgets.sequences.fasta import Record, format_fasta, read_fasta, unwrap, wrap, write_fasta
+from biollm_widgets.sequences.fasta import LINE, Record, format_fasta, read_fasta, unwrap, wrap, write_fasta
 from biollm_widgets.sequences.frames import (
     ReadingFrame,
     codons,
@@ -27,6 +27,7 @@ __all__ = [
     "AMINO_ACIDS",
     "BASES",
     "DNA_AMBIGUITY",
+    "LINE",
     "PROTEIN_AMBIGUITY",
     "Cleaned",
     "ReadingFrame",

@@ -1,0 +1,222 @@
+"""`biollm tokenize`: how a tokenizer cuts sequences, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Optional
+
+import click
+
+from biollm_widgets.errors import InputError
+from biollm_widgets.files import whole_file
+from biollm_widgets.sequences import LINE, Record, read_fasta, wrap
+from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, Tokenization, tokenize
+
+DNA_MODEL = "zhihan1996/DNABERT-2-117M"
+PROTEIN_MODEL = "nferruz/ProtGPT2"
+MOST_LETTERS = 40  # of a token in the table; the JSON has all
+
+
+@click.command("tokenize", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("sequence", required=False)
+@click.option("--fasta", type=click.Path(path_type=Path), help="Read the sequences from this FASTA file (gzip or not).")
+@click.option("--tokenizer", metavar="NAME_OR_FOLDER", help=f"A model's tokenizer. [default: {DNA_MODEL}]")
+@click.option("--kmer", type=int, metavar="K", help="Overlapping k-mers as DNABERT reads them, with its ids.")
+@click.option("--char", is_flag=True, help="One token a letter.")
+@click.option("--protein", is_flag=True, help=f"The letters are residues. [default tokenizer: {PROTEIN_MODEL}]")
+@click.option("--wrap", "width", type=int, metavar="N", help="Give the tokenizer lines of N letters, 0 for one line. "
+              "[default: 60 for the proteins of a model, as ProtGPT2 was trained; else 0]")  # fmt: skip
+@click.option("--as-is", is_flag=True, help="Clean nothing: see what lower case, U or a space do to the tokens.")
+@click.option("--merges", is_flag=True, help="Also the BPE merges that made each token.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON: one object with a list of records.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this file instead of the screen.")
+def command(
+    sequence: Optional[str],
+    fasta: Optional[Path],
+    tokenizer: Optional[str],
+    kmer: Optional[int],
+    char: bool,
+    protein: bool,
+    width: Optional[int],
+    as_is: bool,
+    merges: bool,
+    as_json: bool,
+    out: Optional[Path],
+) -> None:
+    """Show how a tokenizer cuts SEQUENCE (letters, or `-` for FASTA or letters on standard input) into tokens.
+
+    start and end count letters of the sequence from 0, end not included. Repairs (upper-casing, U to T, gaps) are
+    told on standard error.
+
+    \b
+    Examples:
+      biollm tokenize ACGTAGCATCGGATCTATCTATCGACACTTGG
+      biollm tokenize --fasta genes.fa --kmer 6 --json --out tokens.json
+      biollm tokenize ACGTAGCATCGG --merges
+    """
+    if sum((tokenizer is not None, kmer is not None, char)) > 1:
+        raise InputError("Choose one of --tokenizer, --kmer and --char.")
+    if kmer is not None and protein:
+        raise InputError("--kmer reads DNA; for a protein take --char or a model's tokenizer.")
+    if merges and (char or kmer is not None):
+        raise InputError("--merges needs a BPE tokenizer; leave out --char and --kmer.")
+    if width is not None and width < 0:
+        raise InputError(f"--wrap takes 0 or more letters a line, not {width}.")
+    alphabet = "protein" if protein else "dna"
+    records = _records(sequence, fasta, alphabet, as_is)
+    cutter = _tokenizer(tokenizer, kmer, char, protein)
+    if width is None:
+        width = LINE if protein and not char else 0
+    results = []
+    for record in records:
+        for repair in record.repairs:
+            click.echo(f"{record.name}: {repair.words}", err=True)
+        text = wrap(record.sequence, width) if width else record.sequence
+        results.append(tokenize(text, cutter, alphabet=alphabet, name=record.name))
+
+    if as_json:
+        entries = [_entry(record, result, merges) for record, result in zip(records, results, strict=True)]
+        written = json.dumps({"tokenizer": _label(tokenizer, kmer, char, protein), "records": entries}, indent=1) + "\n"
+    else:
+        written = "\n".join(_page(result, merges, len(results) > 1) for result in results)
+    if out is None:
+        click.echo(written, nl=False)
+        return
+    with whole_file(out) as temporary:
+        temporary.write_text(written, encoding="utf-8")
+    for result in results if len(results) <= 10 else []:
+        click.echo(f"{result.name}: {result.finding}", err=True)
+    click.echo(f"Wrote {len(results):,} record{'s'[: len(results) != 1]} to {out}", err=True)
+
+
+def _records(sequence: Optional[str], fasta: Optional[Path], alphabet: str, as_is: bool) -> list[Record]:
+    if (sequence is None) == (fasta is None):
+        raise InputError("Give a sequence, or --fasta FILE, or - to read standard input (one of them).")
+    source: Any = fasta
+    if sequence == "-":
+        source = sys.stdin.buffer.read()
+    elif sequence is not None:
+        source = sequence
+        if as_is:
+            return [Record("sequence_1", "", sequence, (), alphabet)]
+        if _is_file(sequence):
+            raise InputError(f"{sequence} is a file; read it with --fasta {sequence}.")
+        if not sequence.strip():
+            raise InputError("The sequence is empty; give at least one letter.")
+        # A line break in front says that this is text, so that a mistyped letter is not taken for a file's name.
+        source = sequence if sequence.lstrip().startswith(">") else "\n" + sequence
+    if as_is:
+        raise InputError("--as-is takes a sequence on the command line, since a FASTA file has line breaks of its own.")
+    # Two genes of one name are cut into tokens as well as any others.
+    return read_fasta(source, alphabet, duplicates="rename")
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _tokenizer(name: Optional[str], kmer: Optional[int], char: bool, protein: bool) -> Any:
+    """Without transformers and torch wherever the model has a `tokenizer.json`: that takes seconds off the answer."""
+    if kmer is not None:
+        return KmerTokenizer(kmer)
+    if char:
+        return CharTokenizer("protein" if protein else "dna")
+    name = name or (PROTEIN_MODEL if protein else DNA_MODEL)
+    folder = Path(name).expanduser()
+    if folder.is_file():
+        if folder.suffix != ".json":
+            raise InputError(f"{folder} is no tokenizer; name a model, a folder with a tokenizer.json, or that file.")
+        return _read(folder)
+    if (folder / "tokenizer.json").is_file():
+        return _read(folder / "tokenizer.json")
+
+    from biollm_widgets.models.locate import locate
+
+    path = locate(name)
+    if (Path(path) / "tokenizer.json").is_file():
+        return _read(Path(path) / "tokenizer.json")
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(path)
+    except Exception as problem:  # whatever a library says of files that it cannot use
+        reason = str(problem).split("\n")[0]
+        raise InputError(
+            f"The tokenizer of {name} cannot be loaded ({reason}); name a model that has one."
+        ) from problem
+
+
+def _read(file: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as problem:  # the library raises a bare Exception for a file that is none of its own
+        raise InputError(
+            f"{file} is no tokenizer file ({problem}); name a folder that save_pretrained wrote."
+        ) from problem
+
+
+def _label(name: Optional[str], kmer: Optional[int], char: bool, protein: bool) -> str:
+    if kmer is not None:
+        return f"{kmer}-mers"
+    return "letters" if char else name or (PROTEIN_MODEL if protein else DNA_MODEL)
+
+
+def _entry(record: Record, result: Tokenization, merges: bool) -> dict:
+    entry = {**result.to_dict(), "description": record.description}
+    entry["finding"] = result.finding
+    entry["repairs"] = [repair.to_dict() for repair in record.repairs]
+    if merges:
+        for token, made in zip(entry["tokens"], result.merges, strict=True):
+            token["merges"] = [
+                {
+                    "number": step.number,
+                    "rank": step.rank,
+                    "left": step.left,
+                    "right": step.right,
+                    "merged": step.merged,
+                    "start": step.start,
+                    "end": step.end,
+                }
+                for step in made
+            ]
+    return entry
+
+
+def _page(result: Tokenization, merges: bool, titled: bool) -> str:
+    """The table of one sequence, its finding, and what made the tokens."""
+    heads = ["token", "id", "start", "end", ""]
+    rows = [heads]
+    for token in result.tokens:
+        shown = token.text if token.special else _visible(token.text)
+        remark = "special" if token.special else f"unknown: {token.reason}" if token.unknown else ""
+        rows.append([_short(shown), str(token.id), str(token.start), str(token.end), remark])
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [f"> {result.name}"] if titled else []
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in (1, 2, 3)), row[4]]
+        lines.append("  ".join(cells).rstrip())
+    lines += ["", f"{result.finding}."]
+    lines += [f"Note: {note}." for note in result.notes]
+    if merges:
+        lines += ["", "Merges (rank in the tokenizer's list, the lowest first):"]
+        for token, made in zip(result.tokens, result.merges, strict=True):
+            if made:
+                steps = ", ".join(f"{_visible(s.left)}+{_visible(s.right)} ({s.rank})" for s in made)
+                lines.append(f"{_short(_visible(token.text)).ljust(widths[0])}  {steps}")
+    return "\n".join(lines) + "\n"
+
+
+def _visible(text: str) -> str:
+    """White space as it is written in code, so that a table stays a table; Ċ and Ġ are byte-level BPE's own names."""
+    return text.replace("\n", "\\n").replace("\t", "\\t").replace(" ", "' '").replace("Ċ", "\\n").replace("Ġ", "' '")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 3]}..."

@@ -1,0 +1,20 @@
+"""What a tokenizer does to a sequence: tokens with id, text, start and end; k-mers, BPE, letters; the BPE merges."""
+
+from __future__ import annotations
+
+from biollm_widgets.tokenization.bpe import MergeHistory, MergeStep, Piece, merge_history
+from biollm_widgets.tokenization.fixed import CharTokenizer, KmerTokenizer
+from biollm_widgets.tokenization.reading import tokenize
+from biollm_widgets.tokenization.tokens import Token, Tokenization
+
+__all__ = [
+    "CharTokenizer",
+    "KmerTokenizer",
+    "MergeHistory",
+    "MergeStep",
+    "Piece",
+    "Token",
+    "Tokenization",
+    "merge_history",
+    "tokenize",
+]
