@@ -9,12 +9,14 @@ from biollm_widgets.sequences import reverse_complement
 
 
 class Finding(str):
-    """A warning sentence; `kind` ("leak", "contradiction", "duplicate", ...) and `cases` say it to a script.
+    """A warning sentence; `kind`, `part` and `cases` say it to a script.
 
     Attributes
     ----------
     kind
-        One word for the sort of problem.
+        The sort of problem: "simulated", "leak" (a row of train in dev or test), "overlap" (a row of dev in test),
+        "strand leak" and "strand overlap" (the same for reverse complements), "contradiction", "duplicate",
+        "missing label" or "repair".
     part
         The part it was found in: "train", "dev", "test", or "all".
     cases
@@ -70,6 +72,7 @@ def _leaks(keys: dict[str, pd.Series], part: str, other: str) -> list[Finding]:
     findings = []
     seen, known = set(keys[part]), set(keys[other])
     shared = seen & known
+    kind = "leak" if other == "train" else "overlap"
     effect = "the score on them shows memory" if other == "train" else "the two are not independent"
     if shared:
         rows = int(keys[part].isin(shared).sum())
@@ -77,14 +80,14 @@ def _leaks(keys: dict[str, pd.Series], part: str, other: str) -> list[Finding]:
             f"{len(shared)} {part} sequence{'s' * (len(shared) != 1)} ({rows} of {len(keys[part])} rows) "
             f"{'are' if len(shared) != 1 else 'is'} also in {other}.csv: {effect}."
         )
-        findings.append(Finding(text, "leak", part, len(shared)))
+        findings.append(Finding(text, kind, part, len(shared)))
     turned = sum(1 for key in seen - shared if "|" not in key and reverse_complement(key) in known)
     if turned:
         text = (
             f"{turned} more {part} sequence{'s' * (turned != 1)} {'are' if turned != 1 else 'is'} in {other}.csv "
             "as the reverse complement, the other strand of the same DNA."
         )
-        findings.append(Finding(text, "strand leak", part, turned))
+        findings.append(Finding(text, f"strand {kind}", part, turned))
     return findings
 
 
