@@ -6,21 +6,27 @@ import csv
 import gzip
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.sequences import BASES, DNA_AMBIGUITY, clean_dna
 
-BASES = "ACGT"
-# The letters that name more than one base (IUPAC-IUB 1984, doi:10.1093/nar/13.9.3021). They are real DNA notation and
-# are kept, but DNABERT-2 knows none of them: each becomes [UNK].
-AMBIGUOUS = "NRYSWKMBDHV"
+AMBIGUOUS = "".join(DNA_AMBIGUITY)  # real DNA notation, and kept, but DNABERT-2 reads each such letter as [UNK]
 
 _NOT_BASES = re.compile(f"[^{BASES}\n]")
-_NOT_DNA = re.compile(f"[^{BASES}{AMBIGUOUS}]")
 IS_DNA = re.compile(f"[{BASES}{AMBIGUOUS}]+")
-_AMBIGUOUS = re.compile(f"[{AMBIGUOUS}]")
+_DONE = {  # kind of repair -> what was done to the sequences
+    "case": "turned to upper case",
+    "uracil": "with U written as T",
+    "gap": "freed of gaps",
+    "space": "freed of spaces",
+    "number": "freed of column numbers",
+    "typography": "freed of typographic signs",
+    "ambiguous": "with IUPAC letters for several bases, N and others, which DNABERT-2 reads as [UNK]",
+}
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+[eE][+-]?\d+|nan|NaN)")
 _DNA_LIKE = re.compile(f"[{BASES}{AMBIGUOUS}U.*\\-]+", re.IGNORECASE)
@@ -167,8 +173,7 @@ def parse_labels(table: Table, number: int) -> list[int]:
 def clean_sequences(sequences: Sequence[str], place: Callable[[int], str]) -> tuple[list[str], list[str]]:
     """Sequences in the letters that a DNA model knows, and one sentence for each kind of repair.
 
-    Upper-cases, turns U into T and takes white space off the ends. IUPAC letters for several bases are kept and
-    counted.
+    What `clean_dna` repairs is repaired: case, U, gaps, spaces. IUPAC letters for several bases are kept and counted.
 
     Parameters
     ----------
@@ -191,39 +196,31 @@ def clean_sequences(sequences: Sequence[str], place: Callable[[int], str]) -> tu
     if not _NOT_BASES.search("\n".join(sequences)) and not any("\n" in sequence for sequence in sequences):
         return list(sequences), []  # the usual case, one search over everything
 
-    cleaned, spaces, lower, uracil, ambiguous, letters = [], 0, 0, 0, 0, 0
+    cleaned: list[str] = []
+    rows: Counter[str] = Counter()
+    letters: Counter[str] = Counter()
     for i, sequence in enumerate(sequences):
         text = sequence.strip()
-        spaces += text != sequence
         upper = text.upper()
-        lower += upper != text
-        uracil += "U" in upper
-        upper = upper.replace("U", "T")
-        bad = _NOT_DNA.search(upper)
-        if bad:
-            shown = text[bad.start()]
-            raise InputError(
-                f"The sequence in {place(i)} has {shown!r} at position {bad.start() + 1}, which is no base; "
-                "give DNA in the letters A, C, G, T (or N and the other IUPAC letters)."
-            )
-        unknown = len(_AMBIGUOUS.findall(upper))
-        ambiguous += unknown > 0
-        letters += unknown
-        cleaned.append(upper)
-    repairs = []
-    for count, done in (
-        (lower, "turned to upper case"),
-        (uracil, "with U written as T"),
-        (spaces, "freed of white space at their ends"),
-    ):
-        if count:
-            repairs.append(f"{count} of {len(sequences)} sequences {done}")
-    if letters:
-        repairs.append(
-            f"{letters} letters in {ambiguous} of {len(sequences)} sequences are IUPAC letters for several bases "
-            "(N and others), which DNABERT-2 reads as [UNK]"
-        )
-    return cleaned, repairs
+        rows["space"] += text != sequence  # at an end; it would change the tokens
+        if IS_DNA.fullmatch(upper):  # what a whole file in lower case is: quick, without looking at each letter
+            cleaned.append(upper)
+            rows["case"] += upper != text
+            unknown = len(upper) - sum(map(upper.count, BASES))
+            rows["ambiguous"] += unknown > 0
+            letters["ambiguous"] += unknown
+            continue
+        done = clean_dna(text, name=place(i))
+        cleaned.append(done.sequence)
+        for repair in done.repairs:
+            rows[repair.kind] += 1
+            letters[repair.kind] += repair.count
+    return cleaned, [
+        f"{count} of {len(sequences)} sequences {_DONE.get(kind, f'changed ({kind})')}"
+        + f" ({letters[kind]} letters)" * (kind == "ambiguous")
+        for kind, count in rows.items()
+        if count
+    ]
 
 
 def _short(text: str, width: int = 24) -> str:

@@ -71,8 +71,8 @@ def test_repairs_are_made_and_counted():
     text = " | ".join(repairs)
     assert "1 of 3 sequences turned to upper case" in text
     assert "1 of 3 sequences with U written as T" in text
-    assert "1 of 3 sequences freed of white space" in text
-    assert "2 letters in 1 of 3 sequences are IUPAC" in text
+    assert "1 of 3 sequences freed of spaces" in text
+    assert "1 of 3 sequences with IUPAC letters for several bases" in text and "(2 letters)" in text
 
 
 def test_clean_sequences_are_left_as_they_are_without_a_word():
@@ -82,9 +82,9 @@ def test_clean_sequences_are_left_as_they_are_without_a_word():
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ("ACXT", "row 1 has 'X' at position 3"),
-        ("ac-t", "row 1 has '-' at position 3"),
-        ("AC\nGT", "row 1 has '\\\\n' at position 3"),
+        ("ACXT", "row 1, position 3, 'X' is no base"),
+        ("acgt7", "row 1, position 5, '7' is no base"),
+        ("---", "row 1, only gaps"),
         ("  ", "row 1 is empty"),
         (float("nan"), "row 1 is nan, not text"),
         (7, "row 1 is 7, not text"),

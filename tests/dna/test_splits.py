@@ -108,7 +108,7 @@ def test_sizes_that_do_not_fit_are_refused(sizes, words):
 
 def test_bad_tables_are_refused_by_row_and_column():
     table = random_table()
-    with pytest.raises(InputError, match="row 7 of the table has 'Z' at position 1"):
+    with pytest.raises(InputError, match="row 7 of the table, position 1, 'Z' is no base"):
         split_dataset(table.assign(sequence=[*table["sequence"][:7], "ZACGT", *table["sequence"][8:]]))
     with pytest.raises(InputError, match="no label column 'klass'"):
         split_dataset(table, label_column="klass")
@@ -229,7 +229,7 @@ def test_an_index_column_is_not_taken_for_a_pair(ecoli, tmp_path):
         ("sequence,label\nACGTACGTAA,1\nACGTACGTAC,2\n", "0 to 1 without a gap"),
         ("sequence,label\nACGTACGTAA,0\nACGTACGTAC,0\n", "at least two labels"),
         ("sequence,label\nACGTACGTAA,coding\nACGTACGTAC,non\n", "line 2 of .*train.csv .*'coding'"),
-        ("sequence,label\nACGTACGTAA,0\nACGTACEFLQ,1\n", "line 3 of .*train.csv has 'E' at position 7"),
+        ("sequence,label\nACGTACGTAA,0\nACGTACEFLQ,1\n", "line 3 of .*train.csv, position 7, 'E' is no base"),
         ("sequence,label\nACGTACGTAA,0\n,1\n", "line 3 of .* is empty"),
     ],
 )
