@@ -92,8 +92,8 @@ def main() -> None:
     with whole_file(args.out) as path:
         np.savez_compressed(
             path,
-            coding=count(genes, 3).astype(np.uint16 if count(genes, 3).max() < 65536 else np.uint32),
-            noncoding=count(strands, 1)[0].astype(np.uint16),
+            coding=count(genes, 3).astype(np.uint32),
+            noncoding=count(strands, 1)[0].astype(np.uint32),
             gap_lengths=lengths.astype(np.uint16),
         )
     print(
