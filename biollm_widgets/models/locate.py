@@ -144,20 +144,25 @@ def _cached(name: str) -> Optional[Path]:
 
 def _ask_hub(name: str) -> Optional[str]:
     """None when the hub has this model, else the reason as a clause of a sentence."""
-    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub import constants, get_session, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers
 
     if constants.HF_HUB_OFFLINE:
         return "the hub is switched off here (HF_HUB_OFFLINE)"
     try:
-        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=HUB_TIMEOUT)
-    except GatedRepoError:
-        return "the hub wants you to accept its licence and log in first"
-    except RepositoryNotFoundError:
-        return "the hub does not know it"
+        # The client's own session, for its certificates, proxies and token, but not its calls: some of its versions
+        # ask five times and print a paragraph each time when there is no network.
+        url = hf_hub_url(name, "config.json")
+        answer = get_session().head(url, headers=build_hf_headers(), timeout=HUB_TIMEOUT)
     except Exception:  # every way in which a network can fail, and each library's own name for it
         return "the hub does not answer"
-    return None
+    if answer.status_code < 400:
+        return None
+    if answer.headers.get("X-Error-Code") == "GatedRepo":
+        return "the hub wants you to accept its licence and log in first"
+    if answer.status_code in (401, 404):  # 401 is what the hub says of a name that it does not know
+        return "the hub does not know it"
+    return f"the hub answers with error {answer.status_code}"
 
 
 def _measure(folder: Path, parameters: Optional[int]) -> str:

@@ -103,13 +103,31 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 
 
 @pytest.mark.network
+def test_a_hub_that_does_not_answer_is_given_up_quickly_and_quietly(monkeypatch, capsys):
+    import time
+
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    # A port that nobody listens on: refused at once, as without a network.
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    )
+    began = time.monotonic()
+    assert locate(DNABERT2).source == "embedded"
+    assert time.monotonic() - began < 2 * module.HUB_TIMEOUT
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "the hub does not answer" in said
+
+
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("status", "header", "source", "said"),
     [
         (200, {}, "hub", "from the hub"),
         (404, {"X-Error-Code": "RepoNotFound"}, "embedded", "the hub does not know it"),
         (403, {"X-Error-Code": "GatedRepo"}, "embedded", "accept its licence"),
-        (500, {}, "embedded", "the hub does not answer"),
+        (500, {}, "embedded", "the hub answers with error 500"),
     ],
 )
 def test_what_the_hub_answers_decides(monkeypatch, status, header, source, said):
