@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ import click
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
-from biollm_widgets.sequences import LINE, Record, read_fasta, wrap
+from biollm_widgets.sequences import LINE, Record, clean, read_fasta, wrap
 from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, Tokenization, tokenize
 
 DNA_MODEL = "zhihan1996/DNABERT-2-117M"
 PROTEIN_MODEL = "nferruz/ProtGPT2"
+# Any of these lets transformers make a tokenizer where there is no tokenizer.json.
+TOKENIZER_FILES = ("tokenizer_config.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
 MOST_LETTERS = 40  # of a token in the table; the JSON has all
 
 
@@ -45,7 +48,7 @@ def command(
     as_json: bool,
     out: Optional[Path],
 ) -> None:
-    """Show how a tokenizer cuts SEQUENCE (letters, or `-` for FASTA or letters on standard input) into tokens.
+    r"""Show how a tokenizer cuts SEQUENCE (letters, or `-` for FASTA or letters on standard input) into tokens.
 
     start and end count letters of the sequence from 0, end not included. Repairs (upper-casing, U to T, gaps) are
     told on standard error.
@@ -94,23 +97,24 @@ def command(
 def _records(sequence: Optional[str], fasta: Optional[Path], alphabet: str, as_is: bool) -> list[Record]:
     if (sequence is None) == (fasta is None):
         raise InputError("Give a sequence, or --fasta FILE, or - to read standard input (one of them).")
-    source: Any = fasta
+    if fasta is not None and as_is:
+        raise InputError("--as-is takes letters, not a FASTA file, whose line breaks belong to the file.")
+    if sequence is None:
+        # Two genes of one name are cut into tokens as well as any others.
+        return read_fasta(fasta or "", alphabet, duplicates="rename")
     if sequence == "-":
-        source = sys.stdin.buffer.read()
-    elif sequence is not None:
-        source = sequence
-        if as_is:
-            return [Record("sequence_1", "", sequence, (), alphabet)]
-        if _is_file(sequence):
-            raise InputError(f"{sequence} is a file; read it with --fasta {sequence}.")
-        if not sequence.strip():
-            raise InputError("The sequence is empty; give at least one letter.")
-        # A line break in front says that this is text, so that a mistyped letter is not taken for a file's name.
-        source = sequence if sequence.lstrip().startswith(">") else "\n" + sequence
+        data = sys.stdin.buffer.read()
+        if not as_is:
+            return read_fasta(io.BytesIO(data), alphabet, duplicates="rename")
+        sequence = data.decode("utf-8", errors="replace").removesuffix("\n")
     if as_is:
-        raise InputError("--as-is takes a sequence on the command line, since a FASTA file has line breaks of its own.")
-    # Two genes of one name are cut into tokens as well as any others.
-    return read_fasta(source, alphabet, duplicates="rename")
+        return [Record("sequence_1", "", sequence, (), alphabet)]
+    if sequence.lstrip().startswith(">"):
+        return read_fasta(sequence, alphabet, duplicates="rename")
+    if "/" in sequence or "\\" in sequence or _is_file(sequence):
+        raise InputError(f"{sequence} is a path, not a sequence; read a file with --fasta {sequence}.")
+    cleaned = clean(sequence, alphabet)
+    return [Record("sequence_1", "", cleaned.sequence, cleaned.repairs, alphabet)]
 
 
 def _is_file(text: str) -> bool:
@@ -140,6 +144,8 @@ def _tokenizer(name: Optional[str], kmer: Optional[int], char: bool, protein: bo
     path = locate(name)
     if (Path(path) / "tokenizer.json").is_file():
         return _read(Path(path) / "tokenizer.json")
+    if Path(path).is_dir() and not any((Path(path) / file).is_file() for file in TOKENIZER_FILES):
+        raise InputError(f"The folder {path} holds no tokenizer; name one that save_pretrained of a tokenizer wrote.")
     from transformers import AutoTokenizer
 
     try:

@@ -327,7 +327,7 @@ def _why(letter: str, compact: bytes, alphabet: str) -> str:
         if set(compact.decode("ascii")) & set("EFIJLOPQZ") and not set(compact.decode("ascii")) - set(
             AMINO_ACIDS + "".join(PROTEIN_AMBIGUITY) + "*-.~"
         ):
-            return "is no base; the letters look like a protein: read it as protein, not DNA"
+            return "is no base; the letters look like a protein: read it as one (alphabet='protein', or --protein)"
         if letter in "X?*":
             return "is no base; use N for a base that is not known"
         return "is no base; use A, C, G, T (or U), or an IUPAC letter such as N"

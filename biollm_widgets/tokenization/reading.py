@@ -145,7 +145,33 @@ def _from_fast(text: str, tokenizer: Any, special_tokens: bool) -> list[Found]:
         unknown = number == unk_id and not written and not inserted
         is_special = written or inserted
         found.append(Found(number, token, None if inserted else (start, end), is_special, unknown))
+    if unk_id is None:
+        found = _realigned(text, found)
     return _settled(found, len(text))
+
+
+def _realigned(text: str, found: list[Found]) -> list[Found]:
+    """Right places where a BPE without an unknown token drops letters: the library then counts on as if they were not.
+
+    Each token is looked for letter by letter. When that leads nowhere, its name is not spelled like the text (byte
+    level, a normalizer); such tokenizers drop nothing, and their own places stand.
+    """
+    ordinary = [item for item in found if item.span is not None]
+    if all(item.token == text[slice(*item.span)] for item in ordinary if item.span is not None):
+        return found
+    moved, cursor = [], 0
+    for item in found:
+        if item.span is not None:
+            places = []
+            for letter in item.token:
+                cursor = text.find(letter, cursor)
+                if cursor < 0:
+                    return found
+                places.append(cursor)
+                cursor += 1
+            item = item._replace(span=(places[0], places[-1] + 1))
+        moved.append(item)
+    return moved
 
 
 def _from_slow(text: str, tokenizer: Any, special_tokens: bool) -> list[Found]:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from biollm_widgets.errors import InputError
@@ -162,7 +162,7 @@ class Tokenization:
     def _blanks_between(self) -> int:
         """Runs of white space between letters that no token stands for: the tokenizer took them as ends of words."""
         spans = [(token.text_start, token.text_end) for token in self.tokens if token.text_end > token.text_start]
-        gaps = (self.text[before[1] : after[0]] for before, after in zip(spans, spans[1:], strict=False))
+        gaps = (self.text[before[1] : after[0]] for before, after in pairwise(spans))
         return sum(gap.isspace() for gap in gaps)
 
     @cached_property
