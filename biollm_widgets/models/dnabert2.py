@@ -392,8 +392,8 @@ class DNABert2Model(DNABert2PreTrainedModel):
         words = self.embeddings.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds  # (B, L, C)
         x = self.embeddings(words, token_type_ids)
 
-        # Under autocast x stays in float32, as sums with the residual do, while Wqkv gives the lower precision; the bias
-        # is cast with the rest for scaled_dot_product_attention, and `attend` takes both types.
+        # Under autocast x stays in float32, as sums with the residual do, while Wqkv gives the lower precision. The
+        # bias is cast with the rest for scaled_dot_product_attention, and `attend` takes both types.
         bias = alibi_bias(config.num_attention_heads, x.size(1), x.device, x.dtype)[None]  # (1, H, L, L)
         if attention_mask is not None:
             away = (1.0 - attention_mask[:, None, None, :].to(x.dtype)) * MASKED  # (B, 1, 1, L)
