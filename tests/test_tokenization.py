@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from transformers import AutoTokenizer, BertTokenizer
+from transformers import AutoTokenizer, BertTokenizer, EsmTokenizer
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.sequences import Record, clean_dna, read_fasta, wrap
@@ -239,6 +239,22 @@ def test_a_slow_tokenizer_has_places_too(tmp_path):
     ]  # fmt: skip
     assert [t.unknown for t in result] == [False] * 4 + [True] + [False] * 2
     assert (result[-1].special, result[-1].start) == (True, 13)
+
+
+def test_the_protein_tokenizer_of_esm_which_is_slow_everywhere(tmp_path):
+    vocab = ["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>"]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocab))
+    slow = EsmTokenizer(str(tmp_path / "vocab.txt"))
+    result = tokenize("MK jjY\n<mask>L", slow)
+    assert result.ids == slow("MK jjY\n<mask>L")["input_ids"]
+    assert result.sequence == "MKjjYL"
+    assert [(t.text, t.start, t.end, t.special, t.unknown) for t in result] == [
+        ("<cls>", 0, 0, True, False), ("M", 0, 1, False, False), ("K", 1, 2, False, False),
+        ("jj", 2, 4, False, True), ("Y", 4, 5, False, False), ("<mask>", 5, 5, True, False),
+        ("L", 5, 6, False, False), ("<eos>", 6, 6, True, False),
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="not made by a BPE"):
+        _ = result.merge_history
 
 
 # --- k-mers and letters

@@ -179,7 +179,7 @@ def _from_slow(text: str, tokenizer: Any, special_tokens: bool) -> list[Found]:
     found = []
     cursor = 0
     unk_id = tokenizer.unk_token_id
-    special = set(tokenizer.all_special_ids)
+    special = set(tokenizer.all_special_tokens)
     pieces = tokenizer.tokenize(text)
     ids = tokenizer.convert_tokens_to_ids(pieces)
     for position, (piece, number) in enumerate(zip(pieces, ids, strict=True)):
@@ -196,7 +196,8 @@ def _from_slow(text: str, tokenizer: Any, special_tokens: bool) -> list[Found]:
                 "use its fast version (use_fast=True)."
             )
         cursor = start + length
-        written = number in special and text[start:cursor] == piece
+        # By name: an unknown piece keeps its letters and has the id of [UNK], which is a special one too.
+        written = piece in special and text[start:cursor] == piece
         found.append(Found(number, piece, (start, cursor), written, number == unk_id and not written))
     if not special_tokens:
         return found
