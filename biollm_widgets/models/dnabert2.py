@@ -9,7 +9,8 @@ position embeddings, and the feed-forward block is a gated linear unit (GEGLU). 
 
 References
 1) DNABERT-2, Zhou et al. 2023: https://arxiv.org/abs/2306.15006
-2) ALiBi, Press et al. 2021: https://arxiv.org/abs/2108.12409 (the slopes and their rule for 12 heads: appendix A.1)
+2) ALiBi, Press et al. 2021: https://arxiv.org/abs/2108.12409, and for head counts that are no power of two, such as
+   12, the authors' code: https://github.com/ofirpress/attention_with_linear_biases
 3) GEGLU, Shazeer 2020: https://arxiv.org/abs/2002.05202
 4) BERT, Devlin et al. 2018: https://arxiv.org/abs/1810.04805
 
