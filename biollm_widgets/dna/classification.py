@@ -19,6 +19,7 @@ from biollm_widgets.dna.comparison import (
     Score,
 )
 from biollm_widgets.dna.metrics import SCORES, accuracy, bootstrap, confusion, interval, macro_f1, mcc
+from biollm_widgets.dna.seeds import checked_seed
 from biollm_widgets.errors import InputError
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # C of the logistic regression, smaller is smoother; chosen by cross-validation
@@ -71,6 +72,7 @@ def classify(
     """
     from sklearn.model_selection import train_test_split
 
+    seed = checked_seed(seed)
     features = {EMBEDDING: _matrix(embeddings, "embeddings")}
     n = len(features[EMBEDDING])
     targets = _labels(labels, n)

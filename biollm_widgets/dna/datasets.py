@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from biollm_widgets.dna.labelled import IS_DNA, clean_sequences, looks_like_index, parse_labels, read_table
+from biollm_widgets.dna.seeds import checked_seed
 from biollm_widgets.dna.simulate import simulate_coding_dataset
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
@@ -75,6 +76,7 @@ def load_coding_dataset(
     `~/.cache/biollm_widgets`, and only after it was checked: 65,321 rows, the two columns, 45,603 rows of label 0
     and 19,718 of label 1.
     """
+    seed = checked_seed(seed)
     if source == "simulated":
         frame = simulate_coding_dataset(CHAPTER_ROWS if size is None else size, seed)
         _say(f"Data: {len(frame):,} SIMULATED sequences, {frame.attrs['source'].removeprefix('simulated ')}.")
@@ -288,6 +290,7 @@ def sample_rows(frame: pd.DataFrame, size: int, seed: int = 1, label_column: str
         raise InputError(
             f"size is {size!r}; the data set has {len(frame):,} rows, so give a whole number from 2 to that."
         )
+    seed = checked_seed(seed)
     labels = frame[label_column]
     classes = labels.nunique()
     if size > len(frame) - classes:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from biollm_widgets.dna.seeds import checked_seed
 from biollm_widgets.errors import InputError
 
 ORDER = 5
@@ -53,6 +54,7 @@ def simulate_coding_dataset(size: int = 65_321, seed: int = 1) -> pd.DataFrame:
     """
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 2:
         raise InputError(f"size is {size!r}; a simulated data set needs a whole number of rows, 2 or more.")
+    seed = checked_seed(seed)
     rng = np.random.default_rng(seed)
     coding = min(max(1, round(size * CODING_SHARE)), size - 1)
     sequences = coding_windows(coding, rng) + noncoding_windows(size - coding, rng)

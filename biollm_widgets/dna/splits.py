@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from biollm_widgets.dna.labelled import Table, clean_sequences, looks_like_index, parse_labels, read_table
+from biollm_widgets.dna.seeds import checked_seed
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
 from biollm_widgets.sequences import reverse_complement
@@ -120,6 +121,7 @@ def split_dataset(
     """
     from sklearn.model_selection import train_test_split
 
+    seed = checked_seed(seed)
     sequence_column, label_column = find_columns(frame, sequence_column, label_column)
     if frame.empty:
         raise InputError("The table has no rows; give one with sequences and labels.")
@@ -154,7 +156,7 @@ def split_dataset(
     report = {
         "source": frame.attrs.get("source", "a table"),
         "simulated": bool(frame.attrs.get("simulated", False)),
-        "seed": int(seed),
+        "seed": seed,
         "rows_given": len(frame),
         "duplicate_rows_dropped": int(duplicate.sum()),
         "contradictory_rows_dropped": int(contradictory.sum()),

@@ -1,0 +1,76 @@
+"""The tokenizer and the encoder behind a model's name, without remote code, and the same network untrained."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Union
+
+from biollm_widgets.errors import InputError
+from biollm_widgets.models.locate import locate
+
+
+def load_encoder(name: Union[str, os.PathLike] = "zhihan1996/DNABERT-2-117M") -> tuple[Any, Any]:
+    """The tokenizer and the encoder (in float32, not training) of a model that `locate` finds.
+
+    DNABERT-2 comes as our own class, which its published config does not name; any other encoder of transformers
+    comes by `AutoModel`.
+
+    Raises
+    ------
+    InputError
+        When the model cannot be found, or cannot be loaded without remote code.
+    """
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2Model
+
+    path = locate(os.fspath(name))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        try:
+            config = DNABert2Config.from_pretrained(path)
+            ours = config.model_type == "dnabert2"
+        except ValueError:  # the config of a stock BERT, which it refuses
+            ours = False
+        with _quietly():
+            model: Any = (DNABert2Model if ours else AutoModel).from_pretrained(path)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as problem:
+        if isinstance(problem, InputError):
+            raise
+        reason = str(problem).strip().splitlines()[0][:200] if str(problem).strip() else type(problem).__name__
+        raise InputError(f"{name} cannot be loaded without remote code ({reason}); name another model.") from problem
+    return tokenizer, model.to(torch.float32).eval()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without transformers' bar over milliseconds and its table of a missing pooler, which no pooling here uses."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def random_twin(model: Any, seed: int = 1) -> Any:
+    """The same network with the random weights it would start training from: the control for what pretraining adds.
+
+    The random state of the caller is left as it was.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        twin = type(model)(copy.deepcopy(model.config))
+    parameter = next(model.parameters())
+    return twin.to(device=parameter.device, dtype=parameter.dtype).eval()
