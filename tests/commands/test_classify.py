@@ -1,4 +1,4 @@
-"""`biollm classify` from a person's side: tables, JSON, stored vectors, one sequence, and what is wrong in a sentence."""
+"""`biollm classify` from a person's side: tables, JSON, stored vectors, one sequence, and sentences for mistakes."""
 
 from __future__ import annotations
 
