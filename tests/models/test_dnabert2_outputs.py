@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from biollm_widgets.models import dnabert2
 from biollm_widgets.models.dnabert2 import (
     DNABert2Config,
     DNABert2ForMaskedLM,
@@ -158,6 +159,18 @@ def test_eager_attention_and_sdpa_give_the_same_numbers_and_gradients(
     (states, gradient), (states_eager, gradient_eager) = results
     assert close(states, states_eager)
     assert close(gradient, gradient_eager, 1e-4)
+
+
+@pytest.mark.parametrize("way", ["sdpa", "eager"])
+def test_the_way_of_attention_asked_for_is_the_one_taken(
+    tiny: DNABert2Config, batch: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    model = DNABert2Model._from_config(tiny, attn_implementation=way)
+    calls = []
+    kernel = dnabert2.F.scaled_dot_product_attention
+    monkeypatch.setattr(dnabert2.F, "scaled_dot_product_attention", lambda *a, **k: calls.append(1) or kernel(*a, **k))
+    model(**batch)
+    assert len(calls) == {"sdpa": 2, "eager": 0}[way]
 
 
 def test_attention_that_this_model_does_not_have_is_refused(tiny: DNABert2Config) -> None:
