@@ -103,7 +103,7 @@ def settle(given: Mapping[str, Any]) -> tuple[Flags, TrainingArguments, list[str
     given, notes = translate(given, own_names, theirs)
     settings = {**DEFAULTS, **given}
     notes += _agree(settings, given)
-    parser = Parser([Flags], allow_abbrev=False, add_help=False)
+    parser = Parser([Flags], allow_abbrev=False, add_help=False)  # type: ignore[list-item]
     (own,) = parser.parse_args_into_dataclasses(
         words({name: value for name, value in settings.items() if name in own_names}), look_for_args_file=False
     )
@@ -111,7 +111,10 @@ def settle(given: Mapping[str, Any]) -> tuple[Flags, TrainingArguments, list[str
     if own.checkpointing:
         settings["gradient_checkpointing"] = True
     settings.setdefault("ddp_find_unused_parameters", own.find_unused_parameters)
-    parser = Parser([TrainingArguments], allow_abbrev=False, add_help=False)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.cuda.is_available():
+        # Newer accelerate takes the processes of torchrun for strangers to each other unless the CPU is asked for.
+        settings.setdefault("use_cpu", True)
+    parser = Parser([TrainingArguments], allow_abbrev=False, add_help=False)  # type: ignore[list-item]
     line = words({name: value for name, value in settings.items() if name not in own_names})
     try:
         (training,) = parser.parse_args_into_dataclasses(line, look_for_args_file=False)

@@ -68,6 +68,8 @@ class Ready:
 def load_tokenizer(path: str, flags: Flags) -> PreTrainedTokenizerBase:
     """The tokenizer beside the model, padding on the right."""
     options: dict[str, Any] = {"cache_dir": flags.cache_dir, "padding_side": "right", "trust_remote_code": False}
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
     try:
         config = Path(path) / "tokenizer_config.json"
         if config.is_file() and json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class") == V5_NAME:
@@ -79,6 +81,8 @@ def load_tokenizer(path: str, flags: Flags) -> PreTrainedTokenizerBase:
             f"{flags.model_name_or_path} has no tokenizer that loads without remote code ({first_line(problem)}); "
             "name another model."
         ) from problem
+    finally:
+        transformers_logging.set_verbosity(verbosity)
     if "InstaDeepAI" in flags.model_name_or_path:  # as in train.py: these have no end-of-sequence token of their own
         tokenizer.eos_token = tokenizer.pad_token
     if tokenizer.pad_token_id is None:
