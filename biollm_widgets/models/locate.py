@@ -8,11 +8,12 @@ import os
 import re
 import struct
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Optional
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.models.catalog import find
+from biollm_widgets.models.catalog import CATALOG, find
 
 SOURCES = ("auto", "hub", "embedded")
 HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer: a learner on a train must not wait a minute
@@ -70,6 +71,9 @@ def locate(name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Option
         When the folder is missing or holds no model, the source is none of the three, or the model can be had
         nowhere (it names what was tried).
     """
+    if isinstance(name, ModelPath):
+        return name
+    _known_to_transformers()
     asked = os.fspath(name).strip()
     if not asked:
         raise InputError("No model was named; give a folder with a config.json, or a model's id on the hub.")
@@ -79,6 +83,9 @@ def locate(name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Option
 
     folder = Path(asked).expanduser()
     if folder.is_dir():
+        for model in CATALOG:
+            if folder.resolve() == model.stand_in.resolve():
+                return _stand_in(model.id, "named by its folder")
         return _say(
             ModelPath(str(folder), asked, "folder", f"{asked}: {_measure(_whole(folder), None)}, from this folder.")
         )
@@ -105,6 +112,16 @@ def locate(name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Option
             f"{asked} is not in the local cache and {trouble}; check the name and the connection, or give a folder."
         )
     return _stand_in(asked, trouble)
+
+
+def _known_to_transformers() -> None:
+    """Register DNABERT-2 with transformers' Auto classes, if transformers is in use at all.
+
+    A folder that this package saved says `dnabert2`; until that name is known, AutoTokenizer warns of a model of
+    another type. Whoever only wants to know where a model is, or its tokens, does not wait for torch.
+    """
+    if "transformers" in sys.modules:
+        import_module("biollm_widgets.models.dnabert2")
 
 
 def _stand_in(asked: str, because: str) -> ModelPath:

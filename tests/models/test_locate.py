@@ -58,6 +58,26 @@ def test_a_folder_goes_before_everything(tmp_path, capsys):
     assert "no weights yet, from this folder" in capsys.readouterr().err
 
 
+def test_the_stand_in_is_called_so_even_by_its_folder():
+    path = locate(DNABERT2)
+    assert locate(path) is path
+    by_folder = locate(str(path))
+    assert by_folder.source == "embedded" and by_folder.said.startswith("Stand-in for zhihan1996/DNABERT-2-117M")
+
+
+def test_a_tokenizer_of_ours_loads_without_a_warning_of_another_type():
+    import subprocess
+    import sys
+
+    code = (
+        "import biollm_widgets as bio; from transformers import AutoTokenizer\n"
+        "AutoTokenizer.from_pretrained(bio.locate('zhihan1996/DNABERT-2-117M'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "You are using a model of type" not in done.stderr
+
+
 def test_a_whole_snapshot_in_the_cache_is_taken(tmp_path):
     snapshot = put_in_cache(tmp_path, "config.json", "pytorch_model.bin")
     path = locate(DNABERT2)
