@@ -67,9 +67,7 @@ def processes(together: bool) -> Iterator[Processes]:
 
 
 def own_device() -> torch.device:
-    """The accelerator of this process, by its number on the machine, or the CPU."""
+    """The GPU of this process, by its number on the machine, or the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK") or 0) % torch.cuda.device_count())
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
     return torch.device("cpu")
