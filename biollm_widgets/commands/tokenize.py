@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Optional
 
@@ -19,7 +20,10 @@ DNA_MODEL = "zhihan1996/DNABERT-2-117M"
 PROTEIN_MODEL = "nferruz/ProtGPT2"
 # Any of these lets transformers make a tokenizer where there is no tokenizer.json.
 TOKENIZER_FILES = ("tokenizer_config.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
+MOST_BASES = 1_000_000  # of one record; its tokens and their table are half a gigabyte then
 MOST_LETTERS = 40  # of a token in the table; the JSON has all
+
+Results = Iterable[tuple[Record, Tokenization]]
 
 
 @click.command("tokenize", context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,7 +52,7 @@ def command(
     as_json: bool,
     out: Optional[Path],
 ) -> None:
-    r"""Show how a tokenizer cuts SEQUENCE (letters, or `-` for FASTA or letters on standard input) into tokens.
+    """Show how a tokenizer cuts SEQUENCE (letters, or `-` for FASTA or letters on standard input) into tokens.
 
     start and end count letters of the sequence from 0, end not included. Repairs (upper-casing, U to T, gaps) are
     told on standard error.
@@ -58,7 +62,7 @@ def command(
       biollm tokenize ACGTAGCATCGGATCTATCTATCGACACTTGG
       biollm tokenize --fasta genes.fa --kmer 6 --json --out tokens.json
       biollm tokenize ACGTAGCATCGG --merges
-    """
+    """  # noqa: D301 - click's own mark, a real backspace, keeps the examples as they stand
     if sum((tokenizer is not None, kmer is not None, char)) > 1:
         raise InputError("Choose one of --tokenizer, --kmer and --char.")
     if kmer is not None and protein:
@@ -72,26 +76,45 @@ def command(
     cutter = _tokenizer(tokenizer, kmer, char, protein)
     if width is None:
         width = LINE if protein and not char else 0
-    results = []
+    if merges:
+        _ = tokenize("", cutter).merge_history  # no BPE: say so before the first line is written
+    for record in records:
+        if len(record) > MOST_BASES:
+            raise InputError(
+                f"{record.name} has {len(record):,} letters and a token takes a line here; "
+                f"give stretches of at most {MOST_BASES:,}."
+            )
     for record in records:
         for repair in record.repairs:
             click.echo(f"{record.name}: {repair.words}", err=True)
-        text = wrap(record.sequence, width) if width else record.sequence
-        results.append(tokenize(text, cutter, alphabet=alphabet, name=record.name))
-
+    # One record at a time, so that a proteome needs the memory of its longest protein.
+    results = (
+        (record, tokenize(wrap(record.sequence, width), cutter, alphabet=alphabet, name=record.name))
+        for record in records
+    )
     if as_json:
-        entries = [_entry(record, result, merges) for record, result in zip(records, results, strict=True)]
-        written = json.dumps({"tokenizer": _label(tokenizer, kmer, char, protein), "records": entries}, indent=1) + "\n"
+        parts = _json(results, _label(tokenizer, kmer, char, protein), merges)
     else:
-        written = "\n".join(_page(result, merges, len(results) > 1) for result in results)
+        parts = _pages(results, merges, len(records) > 1)
     if out is None:
-        click.echo(written, nl=False)
+        for part in parts:
+            click.echo(part, nl=False)
         return
-    with whole_file(out) as temporary:
-        temporary.write_text(written, encoding="utf-8")
-    for result in results if len(results) <= 10 else []:
-        click.echo(f"{result.name}: {result.finding}", err=True)
-    click.echo(f"Wrote {len(results):,} record{'s'[: len(results) != 1]} to {out}", err=True)
+    with whole_file(out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(parts)
+    click.echo(f"Wrote the tokens of {len(records):,} record{'s'[: len(records) != 1]} to {out}", err=True)
+
+
+def _json(results: Results, tokenizer: str, merges: bool) -> Iterator[str]:
+    yield f'{{"tokenizer": {json.dumps(tokenizer)}, "records": ['
+    for number, (record, result) in enumerate(results):
+        yield ("," if number else "") + "\n" + json.dumps(_entry(record, result, merges))
+    yield "\n]}\n"
+
+
+def _pages(results: Results, merges: bool, titled: bool) -> Iterator[str]:
+    for number, (_, result) in enumerate(results):
+        yield ("\n" if number else "") + _page(result, merges, titled)
 
 
 def _records(sequence: Optional[str], fasta: Optional[Path], alphabet: str, as_is: bool) -> list[Record]:

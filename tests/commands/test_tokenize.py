@@ -9,6 +9,7 @@ import sys
 
 import click
 import pytest
+from tokenizers import Tokenizer, models
 
 from biollm_widgets import cli
 from biollm_widgets.commands.tokenize import command
@@ -63,7 +64,7 @@ def test_a_fasta_file_of_several_records_to_a_json_file(biollm, tmp_path):
     fasta.write_bytes(gzip.compress(b">a first\nacgt\nac\n>b\nGGGNG\n>a\nTTTT\n"))
     status, shown, told = biollm("--fasta", fasta, "--kmer", 3, "--json", "--out", out)
     assert (status, shown) == (0, "")
-    assert "Wrote 3 records" in told
+    assert "Wrote the tokens of 3 records" in told
     assert "a: 6 lower-case letters made capital (positions 1-6)" in told
     content = json.loads(out.read_text())
     assert [record["name"] for record in content["records"]] == ["a", "b", "a_2"]
@@ -162,6 +163,21 @@ def test_nothing_is_written_when_a_record_is_refused(biollm, tmp_path):
     assert status == 2
     assert "In record b" in err
     assert [file.name for file in tmp_path.iterdir()] == ["x.fa"]
+
+
+def test_merges_of_a_tokenizer_without_any_are_refused_before_a_word_is_written(biollm, tmp_path):
+    words = Tokenizer(models.WordPiece({"[UNK]": 0, "ACGT": 1}, unk_token="[UNK]"))
+    words.save(str(tmp_path / "tokenizer.json"))
+    status, out, err = biollm("ACGT", "--tokenizer", tmp_path, "--merges", "--json")
+    assert (status, out) == (2, "")
+    assert "WordPiece, not BPE" in err
+
+
+def test_a_chromosome_is_refused_before_the_memory_is_gone(biollm, tmp_path):
+    (tmp_path / "x.fa").write_text(">short\nACGT\n>chr\n" + "ACGT" * 250_001 + "\n")
+    status, out, err = biollm("--fasta", tmp_path / "x.fa", "--char")
+    assert (status, out) == (2, "")
+    assert "chr has 1,000,004 letters" in err
 
 
 def test_neither_torch_nor_transformers_is_loaded(dnabert2):
