@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -225,6 +226,19 @@ def test_the_finding_follows_the_numbers(result):
     expected = "better" if low > 0 else "worse" if high < 0 else "cannot be told apart"
     assert expected in words.split("random weights")[-1]
     assert result.notes == []
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        ((0.05, 0.02, 0.08), "it is better than x: MCC +0.05 (+0.02 to +0.08)"),
+        ((0.05, -0.02, 0.12), "it cannot be told apart from x: MCC +0.05 (-0.02 to +0.12)"),
+        ((-0.05, -0.12, 0.02), "it cannot be told apart from x"),
+        ((-0.05, -0.08, -0.02), "it is worse than x"),
+    ],
+)
+def test_better_and_worse_are_said_only_when_the_interval_leaves_zero_out(result, difference, words):
+    assert words in replace(result, differences={"x": difference}).finding()
 
 
 def test_an_embedding_that_knows_less_than_kmers_is_said_to_be_worse(ecoli):
