@@ -82,7 +82,7 @@ class DNABert2Config(PretrainedConfig):
         tie_word_embeddings: bool = True,
         **kwargs: Any,
     ) -> None:
-        kwargs.pop("auto_map", None)
+        kwargs.pop("auto_map", None)  # the published file's pointer to remote code
         super().__init__(**kwargs)
         if hidden_size % num_attention_heads:
             raise ValueError(
@@ -118,7 +118,6 @@ class DNABert2Config(PretrainedConfig):
             )
         if kind == "bert":
             config["model_type"] = cls.model_type
-        config.pop("auto_map", None)
         return config, unused
 
 
