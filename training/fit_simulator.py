@@ -3,7 +3,9 @@
     python -m training.fit_simulator --genome GENOME.fna.gz --annotation GENOME.gff.gz
 
 Counts only: how often each base follows each five bases, for each codon position in genes, and anywhere between
-genes. `biollm_widgets/dna/simulate.py` draws sequences from the counts. The same files give the same bytes.
+genes; each apart for the third of the genes (of the stretches) with the least G and C, the middle third and the third
+with the most, since genes of one genome differ. `biollm_widgets/dna/simulate.py` draws sequences from the counts. The
+same files give the same bytes.
 """
 
 from __future__ import annotations
@@ -78,6 +80,12 @@ def count(sequences: list[str], phases: int) -> np.ndarray:
     return counts
 
 
+def thirds(sequences: list[str]) -> list[list[str]]:
+    """The sequences in three groups of one size, by their share of G and C."""
+    order = np.argsort([(s.count("G") + s.count("C")) / len(s) for s in sequences], kind="stable")
+    return [[sequences[i] for i in group] for group in np.array_split(order, 3)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--genome", required=True, type=Path, help="FASTA, gzip or not, one chromosome")
@@ -86,19 +94,23 @@ def main() -> None:
     args = parser.parse_args()
     genome = "".join(record.sequence for record in read_fasta(args.genome, alphabet="dna"))
     features = read_features(args.annotation)
-    genes, gaps = coding_sequences(genome, features), between_genes(genome, features)
-    strands = gaps + [reverse_complement(gap) for gap in gaps]  # a gap has no strand of its own
-    lengths = np.array(sorted(len(gap) for gap in gaps if len(gap) >= SHORTEST))
+    genes = coding_sequences(genome, features)
+    gaps = [gap for gap in between_genes(genome, features) if len(gap) >= SHORTEST]
+    gene_groups, gap_groups = thirds(genes), thirds(gaps)
+    # A gap has no strand of its own: both are counted.
+    strands = [group + [reverse_complement(gap) for gap in group] for group in gap_groups]
     with whole_file(args.out) as path:
         np.savez_compressed(
             path,
-            coding=count(genes, 3).astype(np.uint32),
-            noncoding=count(strands, 1)[0].astype(np.uint32),
-            gap_lengths=lengths.astype(np.uint16),
+            coding=np.stack([count(group, 3) for group in gene_groups]).astype(np.uint32),
+            noncoding=np.stack([count(group, 1) for group in strands]).astype(np.uint32),
+            gap_lengths=np.array([len(gap) for group in gap_groups for gap in group]).astype(np.uint16),
+            gap_groups=np.repeat([0, 1, 2], [len(group) for group in gap_groups]).astype(np.uint8),
+            gene_shares=np.array([sum(map(len, group)) for group in gene_groups]) / sum(map(len, genes)),
         )
     print(
         f"{len(genes):,} genes ({sum(map(len, genes)):,} bases) and {len(gaps):,} stretches between genes "
-        f"({sum(map(len, gaps)):,} bases, {len(lengths):,} of at least {SHORTEST}) are in {args.out} "
+        f"of at least {SHORTEST} bases ({sum(map(len, gaps)):,} bases) are in {args.out} "
         f"({args.out.stat().st_size / 1000:.0f} kB)."
     )
 

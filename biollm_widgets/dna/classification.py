@@ -187,6 +187,8 @@ def _matrix(values: Any, what: str) -> np.ndarray:
             f"Row {bad[0]} of the {what} holds a value that is no finite number ({len(bad):,} rows do); embed the "
             "sequences anew, in float32."
         )
+    if (matrix == matrix[0]).all():
+        raise InputError(f"All {len(matrix):,} rows of the {what} are the same; embed the sequences anew.")
     return matrix
 
 

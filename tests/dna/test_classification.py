@@ -300,6 +300,7 @@ def test_three_labels_work():
     [
         ({"embeddings": np.zeros((200, 0))}, "have shape"),
         ({"embeddings": np.zeros(200)}, "have shape"),
+        ({"embeddings": np.ones((200, 3))}, "All 200 rows of the embeddings are the same"),
         ({"embeddings": [["a"] * 3] * 200}, "no table of numbers"),
         ({"embeddings": np.full((200, 2), np.inf)}, "Row 0 of the embeddings"),
         ({"labels": [0, 1] * 99}, "labels of shape"),
