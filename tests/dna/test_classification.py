@@ -310,7 +310,7 @@ def test_three_labels_work():
         ({"labels": [0, 2] * 100}, "without a gap"),
         ({"labels": [0] + [1] * 199}, "there once only"),
         ({"sequences": ["ACGT"] * 3}, "200 embeddings and 3 sequences"),
-        ({"control": np.zeros((3, 2))}, "200 embeddings and 3 control"),
+        ({"control": np.eye(3)}, "200 embeddings and 3 control"),
         ({"test_size": 0}, "test_size"),
         ({"test_size": 1.5}, "whole number"),
         ({"test_size": 200}, "leaves 0 to learn"),
