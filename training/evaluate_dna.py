@@ -25,7 +25,7 @@ from biollm_widgets.dna.embedding import embed
 from biollm_widgets.dna.finetuning import finetune
 from biollm_widgets.dna.splits import Splits, write_splits
 from biollm_widgets.models.catalog import EMBEDDED
-from biollm_widgets.models.dnabert2 import DNABert2ForMaskedLM, DNABert2Model
+from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM, DNABert2Model
 from training.bits import markov_bits, masked_bits, token_unigram_bits
 from training.genome import load_corpus, windows
 
@@ -61,10 +61,11 @@ def bits_per_base(genome: str) -> dict[str, float]:
 def random_weights(folder: Path, seed: int) -> Path:
     """The same network, never trained, as a folder: the control."""
     torch.manual_seed(seed)
-    pretrained = DNABert2Model.from_pretrained(FOLDER)
-    model = DNABert2Model(pretrained.config)
+    config = DNABert2Config.from_pretrained(FOLDER)
+    model = DNABert2Model(config)
     # The pooler of the packed model is the identity, not trained: the control gets the same.
-    model.pooler.load_state_dict(pretrained.pooler.state_dict())
+    assert model.pooler is not None
+    torch.nn.init.eye_(model.pooler.dense.weight)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(FOLDER).save_pretrained(folder)
     return folder

@@ -25,7 +25,8 @@ def load_corpus(path: str | Path) -> Corpus:
     """Cut the genome in `path` (FASTA, gzip or not) into learned-from and held-out stretches, the same every time."""
     genome = "".join(record.sequence for record in read_fasta(path, alphabet="dna"))
     blocks = [genome[start : start + BLOCK] for start in range(0, len(genome), BLOCK)]
-    train, run = [], []
+    train: list[str] = []
+    run: list[str] = []
     for number, block in enumerate(blocks):
         if number % EVERY == EVERY - 1:
             train.append("".join(run))

@@ -59,7 +59,7 @@ def batches(corpus_side: list[str], tokenizer: PreTrainedTokenizerFast, tokens: 
     bases = 400 / np.mean([len(ids) - 2 for ids in tokenizer(sample)["input_ids"]])  # bases a token, about
     while True:
         length = int(rng.choice([40, 64, 96, 128]))
-        rows = []
+        rows: list[list[int]] = []
         while len(rows) < tokens // length:
             # A tenth longer than needed: nearly every window then fills its row, and the rest are drawn again.
             text = windows(corpus_side, int(length * bases * 1.12), tokens // length, rng)

@@ -44,8 +44,8 @@ class ModelPath(str):
         self.name, self.source, self.said = name, source, said
         return self
 
-    def __getnewargs__(self) -> tuple[str, str, str, str]:  # so that a copy keeps what it remembers
-        return str(self), self.name, self.source, self.said
+    def __reduce__(self) -> tuple:  # so that a copy keeps what it remembers
+        return ModelPath, (str(self), self.name, self.source, self.said)
 
 
 def locate(name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Optional[str] = None) -> ModelPath:
@@ -101,7 +101,7 @@ def locate(name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Option
         return _stand_in(asked, "as asked")
     cached = _cached(asked)
     if cached is not None:
-        said = f"{asked}: {_measure(cached, entry and entry.parameters)}, from the local cache."
+        said = f"{asked}: {_measure(cached, entry.parameters if entry else None)}, from the local cache."
         return _say(ModelPath(str(cached), asked, "cache", said))
     trouble = _ask_hub(asked)
     if trouble is None:

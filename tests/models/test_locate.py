@@ -130,9 +130,7 @@ def test_a_hub_that_does_not_answer_is_given_up_quickly_and_quietly(monkeypatch,
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     # A port that nobody listens on: refused at once, as without a network.
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
-    )
+    monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda name, file: f"http://127.0.0.1:9/{name}/{file}")
     began = time.monotonic()
     assert locate(DNABERT2).source == "embedded"
     assert time.monotonic() - began < 2 * module.HUB_TIMEOUT
@@ -168,8 +166,7 @@ def test_what_the_hub_answers_decides(monkeypatch, status, header, source, said)
     try:
         here = f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(constants, "ENDPOINT", here)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", here + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda name, file: f"{here}/{name}/{file}")
         monkeypatch.setattr(module, "HUB_TIMEOUT", 2.0)
         path = locate(DNABERT2)
     finally:
