@@ -24,7 +24,7 @@ def checked_output(file: Union[str, os.PathLike]) -> Path:
     """
     path = Path(file).expanduser()
     if path.suffix.lower() != ".npz":
-        raise InputError(f"Vectors are written as .npz; name the output {path.name or 'vectors'}.npz, not {path}.")
+        raise InputError(f"Vectors are written as .npz; name the output {path.stem or 'vectors'}.npz, not {path.name}.")
     if path.is_dir():
         raise InputError(f"{path} is a folder; name a file to write to.")
     return path
