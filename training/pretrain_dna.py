@@ -25,7 +25,10 @@ from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM
 from training.genome import Corpus, load_corpus, windows
 
 SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]  # ids 0 to 4, as DNABERT-2 has them
-MASK_SHARE = 0.2  # of the tokens are guessed: 80 % of these shown as [MASK], 10 % as another token, 10 % as they are
+# The share of tokens that is guessed is drawn for each row. BERT's 15 % can be answered from the next tokens alone;
+# where most of the row is hidden, only what kind of DNA it is still helps, and that is what an embedding is wanted for.
+MASK_SHARES = (0.15, 0.75)
+SHOWN_AS_MASK, SHOWN_AS_ANOTHER = 0.7, 0.2  # of the guessed tokens; the other tenth is shown as it is
 
 
 def train_tokenizer(corpus: Corpus, vocabulary: int, seed: int) -> PreTrainedTokenizerFast:
@@ -70,12 +73,15 @@ def batches(corpus_side: list[str], tokenizer: PreTrainedTokenizerFast, tokens: 
 
 
 def masked(ids: torch.Tensor, vocabulary: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """BERT's masking: the ids with some hidden, and which were chosen, (B, L) each."""
-    chosen = (torch.rand(ids.shape, generator=generator) < MASK_SHARE) & (ids >= len(SPECIAL))
+    """BERT's masking, with a share of its own for each row: the ids with some hidden, and which were chosen, (B, L)."""
+    low, high = MASK_SHARES
+    share = low + (high - low) * torch.rand(len(ids), 1, generator=generator)
+    chosen = (torch.rand(ids.shape, generator=generator) < share) & (ids >= len(SPECIAL))
     fate = torch.rand(ids.shape, generator=generator)
     other = torch.randint(len(SPECIAL), vocabulary, ids.shape, generator=generator)
-    shown = torch.where(chosen & (fate < 0.8), torch.full_like(ids, 4), ids)
-    return torch.where(chosen & (fate >= 0.9), other, shown), chosen
+    shown = torch.where(chosen & (fate < SHOWN_AS_MASK), torch.full_like(ids, 4), ids)
+    replaced = chosen & (fate >= SHOWN_AS_MASK) & (fate < SHOWN_AS_MASK + SHOWN_AS_ANOTHER)
+    return torch.where(replaced, other, shown), chosen
 
 
 def masked_loss(model: DNABert2ForMaskedLM, shown: torch.Tensor, ids: torch.Tensor, chosen: torch.Tensor):
@@ -92,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--genome", required=True, help="the genome as FASTA, gzip or not")
     parser.add_argument("--out", required=True, type=Path, help="the folder to work in and to leave the model in")
-    parser.add_argument("--vocabulary", type=int, default=64)
+    parser.add_argument("--vocabulary", type=int, default=256)
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--heads", type=int, default=6)
