@@ -78,7 +78,7 @@ def test_the_published_layout_loads_every_weight_and_says_nothing(
     assert set(info["missing_keys"]) == new
     if not new:  # a new head is announced, as for any model of transformers
         assert complaints == []
-    assert not any("instantiate" in line for line in complaints)
+    assert not any("instantiate" in line or "cls." in line or "pooler" in line for line in complaints)
     assert not recwarn.list
 
 
