@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -108,8 +109,8 @@ def encode_splits(
         notes.append(
             f"Warning: {unknown:.0%} of the tokens are {tokenizer.unk_token}, which the model cannot read.{why}"
         )
-    elif kmer != -1 and tokenizer.convert_tokens_to_ids("A" * kmer) in (None, tokenizer.unk_token_id):
-        notes.append(f"Warning: the tokenizer has no {kmer}-mers; --kmer {kmer} is for DNABERT-1 models.")
+    elif kmer != -1 and not set(map("".join, product("ACGT", repeat=kmer))) <= tokenizer.get_vocab().keys():
+        notes.append(f"Warning: the tokenizer does not know every {kmer}-mer; --kmer {kmer} is for DNABERT-1 models.")
     return parts, notes
 
 

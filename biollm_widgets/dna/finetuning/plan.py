@@ -32,15 +32,20 @@ class Plan:
 
     def sentence(self, training: Any, sequences_a_step: int) -> str:
         """The plan in words."""
-        when = f"{len(self.evaluations)} evaluation{'s' * (len(self.evaluations) != 1)} on dev.csv"
+        when = f"{count(len(self.evaluations), 'evaluation')} on dev.csv"
         if self.evaluations:
             shown = [str(step) for step in self.evaluations]
             shown = shown if len(shown) <= 6 else [*shown[:3], "...", shown[-1]]
             when += f" (after step {', '.join(shown)})"
         return (
-            f"Plan: {self.steps} steps of {sequences_a_step} sequences, {self.epoch(self.steps):g} epochs of "
-            f"{self.steps_an_epoch} steps, learning rate {training.learning_rate:g}; {when}."
+            f"Plan: {count(self.steps, 'step')} of {count(sequences_a_step, 'sequence')}, {self.epoch(self.steps):.3g} "
+            f"epochs of {count(self.steps_an_epoch, 'step')}, learning rate {training.learning_rate:g}; {when}."
         )
+
+
+def count(number: int, word: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number:,} {word}{'s' * (number != 1)}"
 
 
 def make_plan(training: Any, steps_an_epoch: int) -> Plan:
@@ -67,21 +72,21 @@ def make_plan(training: Any, steps_an_epoch: int) -> Plan:
     warm = training.get_warmup_steps(steps)
     if warm >= steps:
         warnings.append(
-            f"The learning rate rises for {warm} steps and the run has {steps}: it never gets to "
+            f"The learning rate rises for {count(warm, 'step')} and the run has {steps}: it never gets to "
             f"{training.learning_rate:g}; give a smaller --warmup_steps."
         )
     if strategy == "steps" and training.load_best_model_at_end:
         fifth = max(1, steps // 5)
         if not evaluations:
             warnings.append(
-                f"No evaluation takes place ({steps} steps, --eval_steps {every}), so the last weights will be tested; "
-                f"--eval_steps {fifth} would compare five checkpoints."
+                f"No evaluation takes place ({count(steps, 'step')}, --eval_steps {every}), so the last weights will "
+                f"be tested; --eval_steps {fifth} would compare five checkpoints."
             )
         elif len(evaluations) == 1 and evaluations[0] < steps:
             only = evaluations[0]
             warnings.append(
                 f"Only one evaluation fits into {steps} steps (--eval_steps {every}), so checkpoint-{only} will be "
-                f"tested: epoch {only / steps_an_epoch:.1f} of {steps / steps_an_epoch:g}, the steps after it are for "
-                f"nothing; --eval_steps {fifth} would compare five checkpoints."
+                f"tested: epoch {only / steps_an_epoch:.1f} of {steps / steps_an_epoch:.3g}, the steps after it are "
+                f"for nothing; --eval_steps {fifth} would compare five checkpoints."
             )
     return Plan(steps, steps_an_epoch, evaluations, warnings)

@@ -120,7 +120,7 @@ class FinetuneResult:
 
     def which_weights(self) -> str:
         """Which weights were tested, in a sentence or two, and the trap where there is one."""
-        where = f"step {self.step} of {self.planned_steps} (epoch {self.epoch:.2f} of {self.planned_epochs:g})"
+        where = f"step {self.step} of {self.planned_steps} (epoch {self.epoch:.2f} of {self.planned_epochs:.3g})"
         held = f"{len(self.evaluations)} of {self.planned_evaluations} planned evaluations on dev.csv took place"
         if len(self.evaluations) == 1 and self.planned_evaluations == 1:
             held = f"the only evaluation on dev.csv, at step {self.evaluations[0]['step']:.0f}"

@@ -159,7 +159,7 @@ NOT_FOR_THE_MODEL = frozenset({"labels", "rows", "weights"})
 
 
 class FollowEpochs(TrainerCallback):
-    """Tell the sampler which epoch begins, on every version and after a resume; find the best checkpoint again."""
+    """What the Trainers of transformers 4 and 5 do differently, done alike, also after a resume."""
 
     def __init__(self, trainer: FineTuner) -> None:
         self.trainer = trainer
@@ -171,5 +171,13 @@ class FollowEpochs(TrainerCallback):
             place = Path(args.output_dir) / f"checkpoint-{best}"
             state.best_model_checkpoint = str(place) if place.is_dir() else None
 
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # Transformers 5 evaluates after the last step on top of --eval_steps, and would choose among other checkpoints
+        # than the Trainer that train.py was written for.
+        by_steps = getattr(args.eval_strategy, "value", args.eval_strategy) == "steps"
+        if by_steps and state.global_step >= state.max_steps and state.global_step % state.eval_steps:
+            control.should_evaluate = False
+
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # Neither Trainer tells a sampler of one's own which epoch begins in every case.
         self.trainer.batches.set_epoch(state.global_step // self.trainer.batches.steps_an_epoch)
