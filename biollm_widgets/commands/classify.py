@@ -50,7 +50,7 @@ def command(
     as_json: bool,
     out: Optional[Path],
 ) -> None:
-    r"""Learn the labels of a CSV from embeddings, and say whether that beats counting k-mers.
+    """Learn the labels of a CSV from embeddings, and say whether that beats counting k-mers.
 
     CSV has the columns DNA_sequence and Target (or sequence and label). Without it: the chapter's data set, or
     simulated sequences when there is no connection; `simulated` asks for those.
