@@ -16,7 +16,9 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from biollm_widgets.dna.finetuning.batches import Collator, StepBatches, length_batches
 from biollm_widgets.dna.finetuning.checkpoints import MARK, mark_whole
+from biollm_widgets.dna.finetuning.classifier import FineTunedClassifier
 from biollm_widgets.dna.finetuning.data import Rows
+from biollm_widgets.dna.finetuning.dropout import drop_by_row
 from biollm_widgets.dna.finetuning.results import metrics_of
 from biollm_widgets.dna.finetuning.rungs import portable_tokenizer
 
@@ -57,6 +59,9 @@ class FineTuner(Trainer):
         self.settings = settings
         self.grouped = grouped
         self.check_stop = check_stop
+        # Another library's model may put dropout where the first axis is not the batch.
+        native = any(isinstance(module, FineTunedClassifier) for module in self.model.modules())
+        self.draw = drop_by_row(self.model, self.args.seed) if native and self.args.device.type == "cpu" else None
         self.logits: Optional[np.ndarray] = None  # (n, labels), of the last evaluation
         self.add_callback(FollowEpochs(self))
 
@@ -102,6 +107,8 @@ class FineTuner(Trainer):
     ) -> Any:
         """The sum of weight times cross-entropy: over all processes and accumulated batches, the mean of the step."""
         labels, weights = inputs["labels"], inputs["weights"]
+        if self.draw is not None:
+            self.draw.rows, self.draw.step = inputs["rows"].tolist(), self.state.global_step
         outputs = model(**{name: value for name, value in inputs.items() if name not in NOT_FOR_THE_MODEL})
         logits = outputs["logits"] if isinstance(outputs, dict) else outputs[0]
         smoothing = self.args.label_smoothing_factor

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,16 @@ def tiny_model(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     )
     DNABert2ForMaskedLM(config).save_pretrained(folder)
     AutoTokenizer.from_pretrained(shared_data / "dnabert2_tokenizer").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def noisy_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with dropout."""
+    folder = tmp_path_factory.mktemp("noisy") / "model"
+    shutil.copytree(tiny_model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "hidden_dropout_prob": 0.2}))
     return folder
 
 

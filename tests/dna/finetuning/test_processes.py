@@ -35,8 +35,11 @@ def run(*words: str, torchrun: int = 0, **options) -> subprocess.Popen:
     )
 
 
-@pytest.mark.parametrize("rung", ["full", "top"])
-def test_two_processes_give_the_metrics_of_one(rung, flags, words, tmp_path):
+@pytest.mark.parametrize("rung", ["full", "top", "lora"])
+def test_two_processes_give_the_metrics_of_one(rung, flags, words, noisy_model, tmp_path):
+    if rung == "lora":
+        pytest.importorskip("peft")
+    flags["model_name_or_path"] = noisy_model
     # 44 rows in steps of 8: the last step of an epoch is short, and three rows do not deal out evenly either.
     flags.update(per_device_train_batch_size=8, rung=rung, top_layers=1, num_train_epochs=3)
     one = run(*words({**flags, "output_dir": tmp_path / "one"}))
