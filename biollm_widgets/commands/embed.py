@@ -63,7 +63,7 @@ def command(
       biollm embed windows.csv --out windows.npz
       biollm embed genes.fasta.gz --pooling max --precision auto
       torchrun --nproc-per-node 4 -m biollm_widgets.cli embed windows.csv
-    """  # noqa: D301 (click wants the backspace character itself)
+    """
     if int(os.environ.get("RANK") or 0) > 0:
         # The first process says it all, and is the one to answer for a person's mistake.
         with Path(os.devnull).open("w", encoding="utf-8") as nowhere:

@@ -62,7 +62,7 @@ def command(
       biollm tokenize ACGTAGCATCGGATCTATCTATCGACACTTGG
       biollm tokenize --fasta genes.fa --kmer 6 --json --out tokens.json
       biollm tokenize ACGTAGCATCGG --merges
-    """  # noqa: D301 - click's own mark, a real backspace, keeps the examples as they stand
+    """
     if sum((tokenizer is not None, kmer is not None, char)) > 1:
         raise InputError("Choose one of --tokenizer, --kmer and --char.")
     if kmer is not None and protein:
