@@ -130,7 +130,7 @@ class FinetuneResult:
             text = f"Tested: {name}, {where}, the {extreme} {self.chosen_by} on dev.csv; {held}."
         else:
             text = f"Tested: {name}, the last weights, {where}; {held}."
-        if self.step < self.last_step:
+        if self.metrics and self.step < self.last_step:
             text += (
                 f" These weights saw {self.epoch:.1f} epochs; the epoch in eval_results.json, "
                 f"{self.metrics.get('epoch', 0):g}, is the length of the run."

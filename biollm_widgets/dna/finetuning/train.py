@@ -79,7 +79,13 @@ def finetune(
     """
     own, training, notes = settle({"data_path": data_path, **flags})
     with StopRequest(stop, quiet=training.process_index != 0) as request, no_bars_of_loading():
-        return Run(own, training, notes, request, list(callbacks or [])).go()
+        run = Run(own, training, notes, request, list(callbacks or []))
+        try:
+            return run.go()
+        except Stopped:
+            if request.signal is not None:
+                raise
+            return run.unfinished()  # a button's stop before the first step
 
 
 @contextlib.contextmanager
@@ -139,6 +145,7 @@ class Run:
         self.make_plan(len(parts["train"]))
         start = self.begin()
         rows = self.rows(ready, parts, tokenizer.pad_token_id)
+        self.check_stop()
         trainer = FineTuner(
             model=ready.model,
             args=self.training,
@@ -153,13 +160,15 @@ class Run:
         )
         began = time.monotonic()
         if not self.train(trainer, start):
-            return self.unfinished(trainer)
+            return self.unfinished()
         result = self.outcome(trainer, ready, len(parts["train"]))
         result.train_seconds = round(time.monotonic() - began, 3)
         self.save(trainer, ready, result)
         if self.own.eval_and_save_results:
             self.test(trainer, rows["test"], splits, result)
         if self.first:
+            if self.own.rung == "lora":
+                self.write_merged(trainer)
             checkpoints.claim(self.folder, self.settings, finished=True)
         return result
 
@@ -286,9 +295,13 @@ class Run:
         if step is None and self.reached is not None:
             step = checkpoints.step_of(Path(self.reached))
         if self.request and (self.request.signal is not None or step is None):
-            words = f"Stopped at step {step} of {self.plan.steps}, saved in {self.reached}." if step else "Stopped."
+            words = "Stopped before the first step; the same command begins again."
+            if step:
+                words = (
+                    f"Stopped at step {step} of {self.plan.steps}, saved in {self.reached}. The same command goes on."
+                )
             raise Stopped(
-                f"{words} The same command goes on from there.",
+                words,
                 step or 0,
                 self.plan.steps,
                 self.reached,
@@ -297,11 +310,11 @@ class Run:
 
     # After training.
 
-    def unfinished(self, trainer: FineTuner) -> FinetuneResult:
+    def unfinished(self) -> FinetuneResult:
         return FinetuneResult(
             finished=False,
             rung=self.own.rung,
-            last_step=trainer.state.global_step,
+            last_step=checkpoints.step_of(Path(self.reached)) if self.reached else 0,
             planned_steps=self.plan.steps,
             checkpoint=self.reached,
             notes=self.notes,
@@ -358,8 +371,6 @@ class Run:
         result.rows = {name: len(frame) for name, frame in splits.items()}
         result.results = str(self.results)
         if self.first:
-            if self.own.rung == "lora":
-                self.write_merged(trainer)
             texts = splits.test.drop(columns="label").to_numpy().tolist()
             results.write_results(self.results, result, texts, rows.labels, logits)
 

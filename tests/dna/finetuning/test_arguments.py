@@ -96,6 +96,15 @@ def test_a_flag_that_has_lost_its_effect_is_left_out_with_a_sentence(line):
     assert len(notes) == 1 and line.split()[0] in notes[0] and "no effect" in notes[0]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is not asked")
+@pytest.mark.parametrize(("gain", "used"), [(0.5, False), (2.0, True)])
+def test_bf16_is_used_on_a_cpu_where_it_is_faster(gain, used, monkeypatch):
+    monkeypatch.setattr("biollm_widgets.dna.finetuning.arguments.bf16_gain", lambda: gain)
+    _, training, notes = settled("--data_path x --bf16")
+    assert training.bf16 is used
+    assert bool(notes) is not used and all("2.0 times slower" in note for note in notes)
+
+
 def test_group_by_length_is_ours_on_both_versions():
     assert settled("--data_path x")[0].group_by_length
     assert not settled("--data_path x --group_by_length False")[0].group_by_length

@@ -290,6 +290,14 @@ def test_a_run_that_cannot_be_made_leaves_nothing_behind(change, needle, flags):
     assert not Path(flags["output_dir"]).exists()
 
 
+def test_a_stop_before_the_first_step_leaves_a_run_that_begins_again(flags):
+    stop = threading.Event()
+    stop.set()
+    result = finetune(**{**flags, "max_steps": 1}, rung="head", stop=stop)
+    assert not result.finished and result.last_step == 0
+    assert finetune(**{**flags, "max_steps": 1}, rung="head").metrics
+
+
 def test_lora_without_peft_says_how_to_get_it(flags, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
     with pytest.raises(InputError, match=r"biollm-widgets\[finetune\]"):
