@@ -49,7 +49,7 @@ def test_an_unknown_verb_is_a_sentence_and_2():
 @pytest.mark.parametrize(
     ("trouble", "status", "said"),
     [
-        (InputError("The file x.csv is missing; name another."), 2, "biollm: The file x.csv is missing; name another.\n"),
+        (InputError("x.csv is missing; name another."), 2, "biollm: x.csv is missing; name another.\n"),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
     ],
 )

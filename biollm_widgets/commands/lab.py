@@ -72,18 +72,22 @@ def _cells(path: Path) -> Any:
         return None
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("folder", default="biollm-lessons", type=click.Path(path_type=Path))
 @click.option("--no-open", is_flag=True, help="Only put the lessons there; do not start JupyterLab.")
 @click.option("--no-browser", is_flag=True, help="Start JupyterLab and print its address, without opening a browser.")
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="The port for JupyterLab; unless given, it picks a free one."
 )
-def command(folder: Path, no_open: bool, no_browser: bool, port: int | None) -> None:
+@click.pass_context
+def command(ctx: click.Context, folder: Path, no_open: bool, no_browser: bool, port: int | None) -> None:
     """Put the lessons into FOLDER (biollm-lessons unless given) and open JupyterLab on the first.
 
     Lessons that are already there stay as they are, so the command can be given again every day.
+    Other options (--ip, --allow-root, ...) are JupyterLab's and go to it as they are.
     """
+    if str(folder).startswith("-"):
+        raise InputError(f"{folder} is no folder; name the folder first, as in: biollm lab biollm-lessons {folder}")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder for the lessons.")
     first = folder / FIRST
@@ -101,5 +105,6 @@ def command(folder: Path, no_open: bool, no_browser: bool, port: int | None) -> 
         arguments.append("--no-browser")
     if port is not None:
         arguments += ["--port", str(port)]
+    arguments += ctx.args
     # The server takes this process's place, so that Ctrl-C and signals reach it and nothing stands between.
     os.execv(sys.executable, arguments)

@@ -27,10 +27,18 @@ def put_lessons(folder, *options):
 def test_the_lessons_arrive_and_jupyterlab_opens_on_the_first(tmp_path, no_server):
     pytest.importorskip("jupyterlab", reason="JupyterLab is not installed in this environment.")
     folder = tmp_path / "mine"
-    result = put_lessons(folder, "--no-browser", "--port", "8899")
+    result = put_lessons(folder, "--no-browser", "--port", "8899", "--allow-root")
     assert "start_here.ipynb: new." in result.output
     (command,) = no_server
-    assert command[1:] == ["-m", "jupyterlab", str(folder / "start_here.ipynb"), "--no-browser", "--port", "8899"]
+    assert command[1:] == [
+        "-m",
+        "jupyterlab",
+        str(folder / "start_here.ipynb"),
+        "--no-browser",
+        "--port",
+        "8899",
+        "--allow-root",
+    ]
 
 
 def test_a_second_time_keeps_what_is_there_outputs_included(tmp_path, no_server):
@@ -54,6 +62,13 @@ def test_a_learners_work_is_kept_and_the_lesson_put_beside(tmp_path, no_server, 
     assert notebook.read_text() == work
     assert "beside it as start_here.new.ipynb" in result.output
     assert json.loads((tmp_path / "start_here.new.ipynb").read_text(encoding="utf-8"))["cells"]
+
+
+def test_an_option_in_place_of_the_folder_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="name the folder first, as in: biollm lab biollm-lessons --allow-root"):
+        CliRunner().invoke(lab.command, ["--allow-root"], catch_exceptions=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path):
