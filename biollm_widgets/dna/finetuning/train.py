@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import signal
 import sys
@@ -77,15 +78,31 @@ def finetune(
     Stopped
         A KeyboardInterrupt: Ctrl-C or SIGTERM came, and a checkpoint is there to go on from.
     """
-    own, training, notes = settle({"data_path": data_path, **flags})
-    with StopRequest(stop, quiet=training.process_index != 0) as request, no_bars_of_loading():
-        run = Run(own, training, notes, request, list(callbacks or []))
-        try:
-            return run.go()
-        except Stopped:
-            if request.signal is not None:
-                raise
-            return run.unfinished()  # a button's stop before the first step
+    with no_traces_in_the_environment(), no_bars_of_loading():
+        own, training, notes = settle({"data_path": data_path, **flags})
+        with StopRequest(stop, quiet=training.process_index != 0) as request:
+            run = Run(own, training, notes, request, list(callbacks or []))
+            try:
+                return run.go()
+            except Stopped:
+                if request.signal is not None:
+                    raise
+                return run.unfinished()  # a button's stop before the first step
+
+
+@contextlib.contextmanager
+def no_traces_in_the_environment() -> Iterator[None]:
+    """Take back what TrainingArguments tells accelerate by environment variables.
+
+    Otherwise a run with --bf16 would leave every later one of the same notebook in bf16, and say nothing.
+    """
+    before = {name: value for name, value in os.environ.items() if name.startswith("ACCELERATE_")}
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextlib.contextmanager

@@ -290,6 +290,14 @@ def test_a_run_that_cannot_be_made_leaves_nothing_behind(change, needle, flags):
     assert not Path(flags["output_dir"]).exists()
 
 
+def test_a_run_in_bf16_leaves_the_next_one_in_float32(flags, monkeypatch):
+    monkeypatch.setattr("biollm_widgets.dna.finetuning.arguments.bf16_gain", lambda: 2.0)
+    flags.update(max_steps=2, rung="head", overwrite_output_dir=True)
+    plain = finetune(**flags).metrics["eval_loss"]
+    assert finetune(**flags, bf16=True).metrics["eval_loss"] != plain
+    assert finetune(**flags).metrics["eval_loss"] == plain
+
+
 def test_a_stop_before_the_first_step_leaves_a_run_that_begins_again(flags):
     stop = threading.Event()
     stop.set()
