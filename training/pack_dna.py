@@ -49,6 +49,8 @@ def main() -> None:
         json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **special}, indent=2) + "\n"
     )
     shutil.copyfile(args.source / "log.jsonl", args.target / "training_log.jsonl")
+    for file in args.target.iterdir():
+        file.chmod(0o644)  # safetensors writes files that only their owner may read
     size = sum(file.stat().st_size for file in args.target.iterdir() if file.is_file())
     print(f"{args.target}: {size / 1e6:.2f} MB")
     if size > LIMIT:

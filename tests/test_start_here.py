@@ -1,0 +1,45 @@
+"""The smoke notebook runs from top to bottom, offline, on the embedded model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "lessons" / "start_here.ipynb"
+
+
+def test_it_is_a_valid_notebook_without_stored_outputs():
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == [] and cell.execution_count is None
+            compile(cell.source, str(cell.id), "exec")
+
+
+@pytest.mark.slow
+def test_it_runs_from_top_to_bottom_and_says_that_its_data_and_model_are_stand_ins(tmp_path, monkeypatch):
+    pytest.importorskip("ipykernel", reason="Running a notebook needs ipykernel (make test installs it).")
+    from nbclient import NotebookClient
+
+    monkeypatch.setenv("BIOLLM_MODELS", "embedded")
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    by_id = {cell.id: cell for cell in notebook.cells}
+
+    def text(cell_id: str) -> str:
+        outputs = by_id[cell_id].outputs
+        return "".join(out.get("text") or out.get("data", {}).get("text/plain", "") for out in outputs)
+
+    assert "Stand-in for zhihan1996/DNABERT-2-117M" in text("model")
+    assert "59 bases became" in text("tokens")
+    assert "SIMULATED" in text("data")
+    assert "1000 sequences, 192 numbers each" in text("embed")
+    assert "random weights, logistic regression" in text("classify")
+    assert "better than always saying 0" in text("finetune")
+    assert "naive Bayes" in text("one")
+    assert (tmp_path / "coding_model" / "results" / "run" / "eval_results.json").is_file()
