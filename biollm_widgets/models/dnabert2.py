@@ -145,6 +145,14 @@ def alibi_bias(heads: int, length: int, device: torch.device, dtype: torch.dtype
     return (-slopes[:, None, None] * distance).to(dtype)  # (H, L, L)
 
 
+def attention_bias(heads: int, x: Tensor, attention_mask: Optional[Tensor] = None) -> Tensor:
+    """What is added to the scores of x (B, L, C): ALiBi, and the penalty on padded keys; (1 or B, heads, L, L)."""
+    bias = alibi_bias(heads, x.size(1), x.device, x.dtype)[None]  # (1, H, L, L)
+    if attention_mask is None:
+        return bias
+    return bias + (1.0 - attention_mask[:, None, None, :].to(x.dtype)) * MASKED  # (B, H, L, L)
+
+
 def alibi_strip(heads: int, length: int, device: torch.device, dtype: torch.dtype, rows: int = 512) -> Tensor:
     """The ALiBi penalty of up to `rows` neighbouring queries against every key, shape (heads, rows, 2 * length).
 
@@ -394,10 +402,7 @@ class DNABert2Model(DNABert2PreTrainedModel):
 
         # Under autocast x stays in float32, as sums with the residual do, while Wqkv gives the lower precision. The
         # bias is cast with the rest for scaled_dot_product_attention, and `attend` takes both types.
-        bias = alibi_bias(config.num_attention_heads, x.size(1), x.device, x.dtype)[None]  # (1, H, L, L)
-        if attention_mask is not None:
-            away = (1.0 - attention_mask[:, None, None, :].to(x.dtype)) * MASKED  # (B, 1, 1, L)
-            bias = bias + away  # (B, H, L, L)
+        bias = attention_bias(config.num_attention_heads, x, attention_mask)  # (1 or B, H, L, L)
 
         with_weights = output_attentions or getattr(config, "_attn_implementation", "sdpa") == "eager"
         hidden_states = [x] if output_hidden_states else []

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from biollm_widgets.models.dnabert2 import MASKED, DNABert2ForSequenceClassification, Layer, alibi_bias
+from biollm_widgets.models.dnabert2 import DNABert2ForSequenceClassification, Layer, attention_bias
 
 
 class FineTunedClassifier(DNABert2ForSequenceClassification):
@@ -73,7 +73,7 @@ class FineTunedClassifier(DNABert2ForSequenceClassification):
         layers = self.bert.encoder.layer[first:]
         if len(layers) == 0:
             return x[:, :1]
-        bias = self.attention_bias(x, mask)
+        bias = attention_bias(self.config.num_attention_heads, x, mask)
         for layer in layers[:-1]:
             x = self.run_layer(layer, x, bias)
         return last_layer_at_cls(layers[-1], x, bias)
@@ -81,17 +81,10 @@ class FineTunedClassifier(DNABert2ForSequenceClassification):
     def below(self, input_ids: Tensor, mask: Optional[Tensor], layers: int) -> Tensor:
         """What the first `layers` layers give, (B, L, C)."""
         x = self.bert.embeddings(self.bert.embeddings.word_embeddings(input_ids))
-        bias = self.attention_bias(x, mask)
+        bias = attention_bias(self.config.num_attention_heads, x, mask)
         for layer in self.bert.encoder.layer[:layers]:
             x = self.run_layer(layer, x, bias)
         return x
-
-    def attention_bias(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
-        """ALiBi, and the penalty on padded keys: (1 or B, H, L, L)."""
-        bias = alibi_bias(self.config.num_attention_heads, x.size(1), x.device, x.dtype)[None]
-        if mask is None:
-            return bias
-        return bias + (1.0 - mask[:, None, None, :].to(x.dtype)) * MASKED
 
     def run_layer(self, layer: Layer, x: Tensor, bias: Tensor) -> Tensor:
         """One layer, its inner values kept for the backward pass or, with gradient checkpointing, computed again."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from biollm_widgets.dna.finetuning.batches import Collator
 from biollm_widgets.dna.finetuning.classifier import FineTunedClassifier, states_to_store

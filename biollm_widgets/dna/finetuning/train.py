@@ -200,8 +200,6 @@ class Run:
         kind = "pairs of sequences" if splits.paired else "sequences"
         self.say(f"Data: {counts} {kind}, {splits.num_labels} labels.", *splits.notes)
         self.say(*(text if text.startswith("Warning") else f"Warning: {text}" for text in audit(splits)))
-        if splits.simulated:
-            self.say("These sequences are SIMULATED: no finding about an organism.")
         return splits
 
     def check_length(self, ready: rungs.Ready, longest: int) -> None:
