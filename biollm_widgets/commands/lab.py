@@ -33,11 +33,14 @@ def shipped_lessons() -> list[Path]:
             recorded = files("biollm-widgets") or []
         except PackageNotFoundError:
             recorded = []
-        found = sorted(
+        paths = [
             Path(str(file.locate())).resolve()
             for file in recorded
             if file.suffix == ".ipynb" and "lessons" in file.parts
-        )
+        ]
+        # With `pip install --target` the record names another place than the one where the files are put.
+        beside = Path(__file__).resolve().parents[2] / "share" / "biollm_widgets" / "lessons"
+        found = sorted({path for path in [*paths, *beside.glob("**/*.ipynb")] if path.is_file()})
     if not any(path.name == FIRST for path in found):
         raise InputError("The lessons are missing from this installation; install biollm-widgets again.")
     return found
