@@ -97,7 +97,7 @@ def matrix_rates(rows: int = 1024) -> dict[str, float]:
     import torch
     from torch import nn
 
-    from biollm_widgets.dna.embedding.lighter import PackedLinear
+    from biollm_widgets.models.lighter import PackedLinear
 
     rates = {}
     for name in ("plain", "packed"):

@@ -14,11 +14,11 @@ from transformers import AutoTokenizer, BertConfig, BertModel, RobertaConfig, Ro
 from biollm_widgets.dna.embedding import OddSequences, embed, embed_with_report
 from biollm_widgets.dna.embedding import work as work_module
 from biollm_widgets.dna.embedding.batches import deal, plan, spread
-from biollm_widgets.dna.embedding.lighter import Int8Linear, PackedLinear, lighter_copy, packed_copy
 from biollm_widgets.dna.embedding.parts import PartFolder, part_folder
 from biollm_widgets.dna.embedding.precision import fidelity
 from biollm_widgets.errors import InputError
 from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForSequenceClassification, DNABert2Model
+from biollm_widgets.models.lighter import Int8Linear, PackedLinear, lighter_copy, packed_copy
 
 SHAPE = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 96}
 

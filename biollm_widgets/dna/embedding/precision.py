@@ -10,8 +10,8 @@ import numpy as np
 from torch import nn
 
 from biollm_widgets.dna.embedding.encoding import SequenceEncoder
-from biollm_widgets.dna.embedding.lighter import lighter_copy, packed_copy
 from biollm_widgets.errors import InputError
+from biollm_widgets.models.lighter import lighter_copy, packed_copy
 
 # Under this many tokens, packing weights ahead costs more than it saves, and so does looking for a faster precision.
 FEW_TOKENS = 4096

@@ -15,12 +15,12 @@ from torch import nn
 
 from biollm_widgets.dna.embedding import outputs
 from biollm_widgets.dna.embedding.encoding import POOLINGS, SequenceEncoder, depth_of, encoder_of, longest_for
-from biollm_widgets.dna.embedding.lighter import PRECISIONS, float32_copy
 from biollm_widgets.dna.embedding.precision import Fidelity
 from biollm_widgets.dna.embedding.processes import processes
 from biollm_widgets.dna.embedding.tokens import TokenizedSequences, as_texts, tokenize_distinct
 from biollm_widgets.dna.embedding.work import Work
 from biollm_widgets.errors import InputError
+from biollm_widgets.models.lighter import PRECISIONS, float32_copy
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from tqdm.auto import tqdm
 from biollm_widgets.dna.embedding import outputs
 from biollm_widgets.dna.embedding.batches import deal, plan, spread
 from biollm_widgets.dna.embedding.encoding import SequenceEncoder
-from biollm_widgets.dna.embedding.lighter import PRECISIONS
 from biollm_widgets.dna.embedding.parts import PartFolder, tokens_fingerprint, weights_fingerprint
 from biollm_widgets.dna.embedding.precision import (
     FEW_TOKENS,
@@ -28,6 +27,7 @@ from biollm_widgets.dna.embedding.precision import (
 from biollm_widgets.dna.embedding.processes import Processes
 from biollm_widgets.dna.embedding.tokens import TokenizedSequences
 from biollm_widgets.errors import InputError
+from biollm_widgets.models.lighter import PRECISIONS
 
 FORMAT = 1  # of the part folder and of the metadata in an output
 

@@ -1,8 +1,9 @@
-"""Working copies of an encoder: in float32, with weights packed ahead, in bfloat16, or in int8.
+"""Working copies of a model: in float32, with weights packed ahead, in bfloat16, or in int8.
 
 The caller's model is never touched. A copy shares every parameter that it does not replace, so it costs little. The
 int8 layer stands on torch's quantised operators and not on `torch.ao.quantization`, which goes first when torch drops
-that way of doing it.
+that way of doing it. GPT-2 keeps its linear layers as `Conv1D`, weights turned on their side: they count as linear
+here.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Optional
 
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from biollm_widgets.errors import InputError
 
 PRECISIONS = ("float32", "bf16", "int8", "auto")
+LINEAR = (nn.Linear, Conv1D)
 
 
 class PackedLinear(nn.Module):
@@ -27,11 +30,11 @@ class PackedLinear(nn.Module):
     The operator is what `torch.compile` uses on a CPU when it freezes a model.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Module) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias  # shared with the caller's, for code that looks at them
         # The number of rows is a hint to oneDNN; any number of rows works.
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), 512)
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(_rows_out(linear).contiguous(), 512)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
@@ -43,10 +46,10 @@ class Int8Linear(nn.Module):
     What comes in gets 7 bits (`reduce_range`): on CPUs without VNNI, sums of 8-bit products overflow.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: nn.Module) -> None:
         super().__init__()
         self.weight, self.bias = linear.weight, linear.bias
-        weight = linear.weight.detach().float()  # (out, in)
+        weight = _rows_out(linear).float()  # (out, in)
         scales = (weight.abs().amax(1) / 127).clamp_min(torch.finfo(torch.float32).tiny)
         zeros = torch.zeros(len(weight), dtype=torch.long)
         with warnings.catch_warnings():
@@ -59,6 +62,12 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.quantized.linear_dynamic(x, self.packed, True)
+
+
+def _rows_out(linear: nn.Module) -> Tensor:
+    """The weight of a linear layer, shape (out, in); a `Conv1D` keeps (in, out)."""
+    weight: Tensor = linear.weight.detach()  # type: ignore[assignment, operator]
+    return weight if isinstance(linear, nn.Linear) else weight.T
 
 
 def lighter_copy(encoder: nn.Module, precision: str) -> nn.Module:
@@ -112,7 +121,7 @@ def packed_copy(encoder: nn.Module) -> Optional[nn.Module]:
 
 def _copy(
     encoder: nn.Module,
-    linear: Optional[Callable[[nn.Linear], nn.Module]] = None,
+    linear: Optional[Callable[[nn.Module], nn.Module]] = None,
     parameter: Optional[Callable[[Tensor], Tensor]] = None,
 ) -> nn.Module:
     """Copy the modules; share the parameters, or replace them; replace each linear layer.
@@ -126,6 +135,6 @@ def _copy(
             memo[id(held)] = held if new is held else nn.Parameter(new, requires_grad=False)
         if linear is not None:
             for module in encoder.modules():
-                if type(module) is nn.Linear:  # not a subclass: it may compute something else
+                if type(module) in LINEAR:  # not a subclass: it may compute something else
                     memo[id(module)] = linear(module)
         return copy.deepcopy(encoder, memo).eval()
