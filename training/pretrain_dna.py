@@ -9,9 +9,7 @@ It saves as it goes and goes on where it stopped when the same command is given 
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +21,9 @@ from transformers import PreTrainedTokenizerFast
 
 from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM
 from training.genome import Corpus, load_corpus, windows
+from training.loop import train
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # ids, the same with some hidden, which are to be guessed
 
 SPECIAL = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]  # ids 0 to 4, as DNABERT-2 has them
 # The share of tokens that is guessed is drawn for each row. BERT's 15 % can be answered from the next tokens alone;
@@ -84,14 +85,9 @@ def masked(ids: torch.Tensor, vocabulary: int, generator: torch.Generator) -> tu
     return torch.where(replaced, other, shown), chosen
 
 
-def masked_loss(model: DNABert2ForMaskedLM, shown: torch.Tensor, ids: torch.Tensor, chosen: torch.Tensor):
+def masked_loss(model: DNABert2ForMaskedLM, ids: torch.Tensor, shown: torch.Tensor, chosen: torch.Tensor):
     hidden = model.bert(shown)[0][chosen]  # only what is guessed goes through the head
     return F.cross_entropy(model.cls.predictions(hidden).float(), ids[chosen])
-
-
-def learning_rate(done: int, total: int, peak: float) -> float:
-    """Warm-up over the first million tokens, flat, then straight down to nothing over the last third."""
-    return peak * min(1.0, done / 1e6, max(0.0, (total - done) / (total / 3)))
 
 
 def main() -> None:
@@ -115,8 +111,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
 
     corpus = load_corpus(args.genome)
-    state_file = args.out / "state.pt"
-    if state_file.exists():
+    if (args.out / "tokenizer.json").exists():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(args.out)
     else:
         tokenizer = train_tokenizer(corpus, args.vocabulary, args.seed)
@@ -131,61 +126,30 @@ def main() -> None:
     )
     # Attention written out: in training on a CPU the fused kernel, with a bias, took 1.7 times as long a step.
     model = DNABert2ForMaskedLM._from_config(config, attn_implementation="eager")
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=args.peak, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True
-    )
-    done = 0
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        done = state["done"]
-        print(f"Going on at {done / 1e6:.1f} million tokens.")
 
-    # A fresh stream after a restart: seeded by what was done, so that the same command gives the same run.
-    rng = np.random.default_rng([args.seed, done])
-    generator = torch.Generator().manual_seed(args.seed + done)
+    def stream(done: int) -> Iterator[tuple[int, Batch]]:
+        rng = np.random.default_rng([args.seed, done])
+        generator = torch.Generator().manual_seed(args.seed + done)
+        for ids in batches(corpus.train, tokenizer, args.batch, rng):
+            yield ids.numel(), (ids, *masked(ids, args.vocabulary, generator))
+
+    def loss_of(batch: Batch) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return masked_loss(model, *batch)
+
     test_rng, test_gen = np.random.default_rng(0), torch.Generator().manual_seed(0)
     source = batches(corpus.held_out, tokenizer, 8192, test_rng)
     test = [(ids, *masked(ids, args.vocabulary, test_gen)) for ids in islice(source, 12)]
 
-    recent: list[float] = []
-    began, at_start, next_save = time.time(), done, done + 1_000_000
-    for ids in batches(corpus.train, tokenizer, args.batch, rng):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(done, int(args.tokens), args.peak)
-        shown, chosen = masked(ids, args.vocabulary, generator)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = masked_loss(model, shown, ids, chosen)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        recent.append(loss.item())
-        done += ids.numel()
-        if done >= next_save or done >= args.tokens:
-            next_save = done + 1_000_000
-            with torch.inference_mode():
-                held = [masked_loss(model, shown, ids, chosen).item() for ids, shown, chosen in test]
-            line = {
-                "tokens": done,
-                "train_loss": round(float(np.mean(recent)), 4),
-                "held_out_loss": round(float(np.mean(held)), 4),
-                "learning_rate": round(learning_rate(done, int(args.tokens), args.peak), 7),
-                "tokens_per_second": int((done - at_start) / (time.time() - began)),
-            }
-            if not math.isfinite(line["train_loss"]):
-                raise SystemExit("The loss is not a number any more: start again with a lower --peak.")
-            print(json.dumps(line), flush=True)
-            with (args.out / "log.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            recent = []
-            model.save_pretrained(args.out)
-            part = state_file.with_suffix(".part")
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": done}, part)
-            part.replace(state_file)
-        if done >= args.tokens:
-            break
+    train(
+        model,
+        args.out,
+        stream=stream,
+        loss_of=loss_of,
+        held_out_loss=lambda: sum(masked_loss(model, *batch).item() for batch in test) / len(test),
+        tokens=int(args.tokens),
+        peak=args.peak,
+    )
 
 
 if __name__ == "__main__":

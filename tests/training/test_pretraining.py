@@ -14,6 +14,7 @@ from biollm_widgets.sequences import reverse_complement
 from training import pack_dna, pretrain_dna
 from training.bits import markov_bits
 from training.genome import BLOCK, load_corpus, windows
+from training.loop import learning_rate
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +64,7 @@ def test_masking_hides_shares_between_the_bounds_and_never_special_tokens():
 
 
 def test_the_learning_rate_warms_up_stays_and_ends_at_nothing():
-    rate = [
-        pretrain_dna.learning_rate(done, 30_000_000, 1.0) for done in (0, 500_000, 5_000_000, 25_000_000, 30_000_000)
-    ]
+    rate = [learning_rate(done, 30_000_000, 1.0) for done in (0, 500_000, 5_000_000, 25_000_000, 30_000_000)]
     assert rate == [0.0, 0.5, 1.0, 0.5, 0.0]
 
 
