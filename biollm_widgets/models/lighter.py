@@ -53,11 +53,10 @@ class Int8Linear(nn.Module):
         scales = (weight.abs().amax(1) / 127).clamp_min(torch.finfo(torch.float32).tiny)
         zeros = torch.zeros(len(weight), dtype=torch.long)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # newest torch: quantised tensors will go one day; `lighter_copy` then says so
+            # Newest torch: quantised tensors will go one day; `lighter_copy` then says so.
+            warnings.simplefilter("ignore")
             quantized = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
-        bias = None if linear.bias is None else linear.bias.detach().float()
+        bias = None if linear.bias is None else linear.get_parameter("bias").detach().float()
         self.packed = torch.ops.quantized.linear_prepack(quantized, bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,7 +65,7 @@ class Int8Linear(nn.Module):
 
 def _rows_out(linear: nn.Module) -> Tensor:
     """The weight of a linear layer, shape (out, in); a `Conv1D` keeps (in, out)."""
-    weight: Tensor = linear.weight.detach()  # type: ignore[assignment, operator]
+    weight: Tensor = linear.get_parameter("weight").detach()
     return weight if isinstance(linear, nn.Linear) else weight.T
 
 

@@ -1,0 +1,10 @@
+"""Proteins from a causal language model: settings, sampling, decoding, and what comes out."""
+
+from __future__ import annotations
+
+from biollm_widgets.protein.generation.decoding import Choice, Growth
+from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
+from biollm_widgets.protein.generation.run import generate, generate_again
+from biollm_widgets.protein.generation.settings import Settings
+
+__all__ = ["Choice", "Design", "Fidelity", "Generation", "Growth", "Settings", "generate", "generate_again"]

@@ -1,0 +1,253 @@
+"""Generated proteins: what each one is, how it came about, and ways to take them along."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional, Union
+
+from biollm_widgets.protein.generation.decoding import Choice
+from biollm_widgets.protein.generation.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Design:
+    """One generated protein.
+
+    Attributes
+    ----------
+    name : str
+        `design_1` and so on, in the order in which they were made.
+    sequence : str
+        Its residues alone, the prompt's included.
+    finished : bool
+        Whether the model ended it itself; otherwise it was cut off, by `max_length` or by a stop.
+    tokens : int
+        Of the whole text: the start, the prompt, line breaks and the end included.
+    perplexity : float
+        As `perplexity` gives for the sequence; NaN where it was not asked for or cannot be had.
+    text : str
+        What the model wrote, prompt included, without its start and end.
+    choices : tuple of Choice
+        The tokens after the prompt, each with its probability.
+    left_out : int
+        Characters in the text that stand for no amino acid, and are not in the sequence.
+    """
+
+    name: str
+    sequence: str
+    finished: bool
+    tokens: int
+    perplexity: float
+    text: str
+    choices: tuple[Choice, ...]
+    left_out: int
+
+    @property
+    def residues(self) -> int:
+        """Length of the sequence."""
+        return len(self.sequence)
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What a lighter precision does to perplexity, on a few of the sequences.
+
+    Attributes
+    ----------
+    precision : str
+    sequences : int
+        How many were compared.
+    lighter, float32 : float
+        Mean perplexity of the same sequences in this precision and in float32.
+    """
+
+    precision: str
+    sequences: int
+    lighter: float
+    float32: float
+
+    def __str__(self) -> str:
+        change = self.lighter / self.float32 - 1
+        return (
+            f"{self.precision}: mean perplexity {self.lighter:.2f} against {self.float32:.2f} in float32 "
+            f"({change:+.1%}), the same {self.sequences} sequences."
+        )
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Proteins that were generated together; iterates over its designs.
+
+    Attributes
+    ----------
+    designs : tuple of Design
+        In the order in which they were made.
+    settings : Settings
+        What makes the same sequences again, the seed included.
+    model : str
+        Where the model came from, in words.
+    stopped : bool
+        Whether it was ended early, by a callback or by Ctrl-C.
+    seconds : float
+        That generating took.
+    fidelity : Fidelity or None
+        What a lighter precision did to perplexity; None for float32.
+    """
+
+    designs: tuple[Design, ...]
+    settings: Settings
+    model: str
+    stopped: bool
+    seconds: float
+    fidelity: Optional[Fidelity] = None
+
+    def __iter__(self) -> Iterator[Design]:
+        return iter(self.designs)
+
+    def __len__(self) -> int:
+        return len(self.designs)
+
+    def __getitem__(self, place: int) -> Design:
+        return self.designs[place]
+
+    @property
+    def sequences(self) -> list[str]:
+        """The residues of each design."""
+        return [design.sequence for design in self.designs]
+
+    @property
+    def finding(self) -> str:
+        """What came out, in a sentence or two."""
+        count = len(self.designs)
+        ended = sum(design.finished for design in self.designs)
+        residues = sum(design.residues for design in self.designs)
+        new = sum(len(design.choices) for design in self.designs)
+        words = f"{count} protein{'s'[: count != 1]}, {residues:,} residues, in {self.seconds:.1f} s "
+        words += f"({new / max(self.seconds, 1e-9):,.0f} tokens a second): {ended} ended by {_itself(ended)}"
+        cut = count - ended
+        if cut:
+            by = "when you stopped" if self.stopped else f"at {self.settings.max_length} tokens"
+            words += f", {cut} {'was' if cut == 1 else 'were'} cut off {by}"
+        return f"{words}. Seed {self.settings.seed}."
+
+    def to_frame(self, references: Any = None, background: Any = None, judged: bool = True) -> pandas.DataFrame:
+        """A table with one row a design, the least surprising first, as the authors of ProtGPT2 rank them.
+
+        Parameters
+        ----------
+        references : References, FASTA path or records, optional
+            Known proteins: adds the nearest to each design, and how alike they are.
+        background : optional
+            What to compare the composition with; natural proteins unless given.
+        judged : bool
+            Whether to add what `judge` says of each sequence.
+
+        Returns
+        -------
+        DataFrame
+            `name`, `perplexity`, `finished`, `tokens`, then the columns of `judge` (or `residues` alone), and
+            `sequence` last.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(
+            {
+                "name": [design.name for design in self.designs],
+                "perplexity": [design.perplexity for design in self.designs],
+                "finished": [design.finished for design in self.designs],
+                "tokens": [design.tokens for design in self.designs],
+                "residues": [design.residues for design in self.designs],
+                "sequence": self.sequences,
+            }
+        )
+        if judged:
+            from biollm_widgets.protein.judging import judge
+
+            verdict = judge(
+                self.sequences,
+                names=frame["name"].tolist(),
+                prompt=self.settings.prompt or None,
+                references=references,
+                background=background,
+                perplexity=frame["perplexity"].tolist(),
+            )
+            verdict = verdict.set_index("name").loc[frame["name"]].reset_index()
+            new = [column for column in verdict.columns if column not in frame.columns]
+            frame = pd.concat([frame, verdict[new]], axis=1)
+        frame = frame[[column for column in frame.columns if column != "sequence"] + ["sequence"]]
+        return frame.sort_values("perplexity", kind="stable", na_position="last").reset_index(drop=True)
+
+    def entries(self) -> list[Any]:
+        """The designs as the export functions take them, with what is known of each; none without residues."""
+        from biollm_widgets.protein.export import Entry
+
+        found = []
+        for design in self.designs:
+            if design.sequence:
+                facts: dict[str, object] = {"residues": design.residues, "finished": design.finished}
+                if design.perplexity == design.perplexity:
+                    facts["perplexity"] = round(design.perplexity, 3)
+                found.append(Entry(design.name, design.sequence, facts))
+        return found
+
+    def to_fasta(self, path: Union[str, os.PathLike, None] = None) -> str:
+        """FASTA text, 60 residues a line, settings in each header; written to `path` too, if given."""
+        from biollm_widgets.protein.export import to_fasta
+
+        return _written(to_fasta(self.entries(), self._told()), path)
+
+    def to_csv(self, path: Union[str, os.PathLike, None] = None, **options: Any) -> str:
+        """The table of `to_frame(**options)` as CSV; written to `path` too, if given."""
+        from biollm_widgets.protein.export import to_csv
+
+        return _written(to_csv(self.to_frame(**options)), path)
+
+    def to_alphafold3(
+        self, folder: Union[str, os.PathLike, None] = None, *, msa_free: bool = False, model_seeds: Any = (1,)
+    ) -> list[dict]:
+        """Input for AlphaFold 3, one JSON object a design; written into `folder`, a file each, if given.
+
+        Parameters
+        ----------
+        msa_free : bool
+            Predict from the sequence alone: no search for relatives, which a new protein may not have.
+        model_seeds : sequence of int
+            AlphaFold 3's own seeds; each gives a prediction.
+
+        Raises
+        ------
+        InputError
+            For a design with letters beyond the twenty amino acids, which AlphaFold 3 does not take.
+        """
+        from biollm_widgets.protein.export import to_alphafold3, write_alphafold3
+
+        if folder is not None:
+            write_alphafold3(self.entries(), folder, model_seeds=model_seeds, msa_free=msa_free)
+        return [to_alphafold3(entry, model_seeds=model_seeds, msa_free=msa_free) for entry in self.entries()]
+
+    def to_json(self, path: Union[str, os.PathLike, None] = None) -> str:
+        """The settings as JSON: `generate_again` and `biollm generate --settings` make the same sequences from it."""
+        return _written(self.settings.to_json(self.model), path)
+
+    def _told(self) -> Mapping[str, object]:
+        """The settings for a FASTA header: all but the prompt, which is in the sequence."""
+        return {key: value for key, value in self.settings.as_dict().items() if key != "prompt" and value is not None}
+
+
+def _itself(count: int) -> str:
+    return "itself" if count == 1 else "themselves"
+
+
+def _written(text: str, path: Union[str, os.PathLike, None]) -> str:
+    from biollm_widgets.files import whole_file
+
+    if path is not None:
+        with whole_file(Path(path).expanduser()) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return text

@@ -1,0 +1,286 @@
+"""`generate`: a prompt and settings in, proteins out."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Optional, Union
+
+from biollm_widgets.errors import InputError
+from biollm_widgets.models.locate import ModelPath
+from biollm_widgets.protein.generation.decoding import Growth, grow
+from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
+from biollm_widgets.protein.generation.settings import MODEL, Settings, read_settings
+from biollm_widgets.protein.layout import Layout, layout_of, residues_of
+from biollm_widgets.protein.loading import Generator, in_precision, load_generator
+from biollm_widgets.protein.prompts import read_prompt
+from biollm_widgets.protein.scoring import mean_nats, positions_of
+
+COMPARED = 2  # sequences whose perplexity is computed in float32 as well, when the precision is another
+
+
+def generate(
+    prompt: Optional[str] = None,
+    n: int = 10,
+    *,
+    max_length: int = 100,
+    do_sample: bool = True,
+    temperature: float = 1.0,
+    top_k: int = 950,
+    top_p: float = 1.0,
+    repetition_penalty: float = 1.2,
+    num_return_sequences: Optional[int] = None,
+    eos_token_id: Optional[int] = None,
+    seed: Optional[int] = None,
+    model: Any = MODEL,
+    tokenizer: Any = None,
+    precision: str = "float32",
+    device: Any = None,
+    callback: Optional[Callable[[Growth], Any]] = None,
+    with_perplexity: bool = True,
+    progress: Optional[bool] = None,
+) -> Generation:
+    """Let a language model write proteins.
+
+    The defaults are the settings of ProtGPT2's authors (Ferruz et al. 2022, doi:10.1038/s41467-022-32007-7). The same
+    seed and settings give the same sequences, and sequence i is the same however many are made. The prompt is read
+    once for all sequences. Ctrl-C ends early and keeps what is there.
+
+    Parameters
+    ----------
+    prompt : str, optional
+        The first residues, or one FASTA record; none for proteins from scratch. `<|endoftext|>` before it is allowed.
+    n : int
+        How many proteins; `num_return_sequences` is another name for it.
+    max_length, do_sample, temperature, top_k, top_p, repetition_penalty, eos_token_id, seed
+        See `Settings`. `max_length` counts tokens, those of the prompt included.
+    model : str, path, or a causal language model of transformers
+        A name or folder for `locate`, or a loaded model, which goes with its `tokenizer` and is not changed.
+    precision : {"float32", "bf16", "int8"}
+        int8 (on a CPU) is several times faster at ProtGPT2's size; what it does to perplexity is in `.fidelity`, and
+        printed.
+    device : str or torch.device, optional
+        For a model by name: a GPU if there is one, unless given.
+    callback : callable, optional
+        Called with a `Growth` after each token: `growth.newest` has the token of each sequence, `growth.stop()` ends.
+    with_perplexity : bool
+        Whether to compute each design's perplexity; it comes nearly for free.
+    progress : bool, optional
+        Whether to show a bar; where standard error is a terminal, unless given.
+
+    Returns
+    -------
+    Generation
+        `.sequences`, `.to_frame()`, `.to_fasta()`, `.to_alphafold3()`, `.to_json()`.
+
+    Raises
+    ------
+    InputError
+        For a prompt that is no protein, a setting out of its range, a prompt that leaves no room under `max_length`,
+        a `max_length` beyond the model's positions, or a model that cannot be had or writes no text.
+    """
+    asked = model if isinstance(model, (str, os.PathLike)) else getattr(model.config, "_name_or_path", "") or "a model"
+    settings = Settings(
+        prompt="",
+        n=n if num_return_sequences is None else num_return_sequences,
+        max_length=max_length,
+        do_sample=do_sample,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        eos_token_id=eos_token_id,
+        seed=seed,
+        model=os.fspath(asked),
+        precision=precision,
+    ).checked()
+    if num_return_sequences is not None and n not in (10, num_return_sequences):
+        raise InputError(f"n is {n} and num_return_sequences {num_return_sequences}; give one of them.")
+    start = read_prompt(prompt)
+    for repair in start.repairs:
+        print(f"The prompt: {repair.words}.", file=sys.stderr)
+    settings = replace(settings, prompt=start.sequence)
+
+    source = _source(model, tokenizer, device, settings.model)
+    layout = layout_of(source.tokenizer)
+    opening = layout.ids(source.tokenizer, layout.opening(settings.prompt))
+    eos = source.tokenizer.eos_token_id if settings.eos_token_id is None else settings.eos_token_id
+    _check_room(settings, opening, eos, source)
+
+    network = in_precision(source.model, settings.precision)
+    training = network.training
+    network.eval()
+    began = time.perf_counter()
+    try:
+        tail = layout.ids(source.tokenizer, _closing(layout)) if with_perplexity else []
+        positions = positions_of(source.model)
+        if positions is not None and settings.max_length + len(tail) > positions:
+            tail = []  # no room for it after a sequence that fills every position
+        shown = sys.stderr.isatty() if progress is None else progress
+        growth = _grow(network, opening, settings, eos, callback, tail, shown)
+        seconds = time.perf_counter() - began
+        designs = _designs(growth, settings, layout, source.tokenizer, network, eos, with_perplexity)
+    finally:
+        network.train(training)
+    fidelity = None
+    if network is not source.model and with_perplexity:
+        fidelity = _fidelity(designs, settings.precision, layout, source)
+        if fidelity is not None:
+            print(fidelity, file=sys.stderr)
+    return Generation(tuple(designs), settings, source.path.said, growth.stopped, seconds, fidelity)
+
+
+def generate_again(settings: Union[str, os.PathLike, Settings], **changes: Any) -> Generation:
+    """Make the sequences of a `Generation` again, from the settings that its `to_json` wrote (a path, or the text).
+
+    `changes` are parameters of `generate` to set otherwise. Raises as `generate`, and for settings that cannot be read.
+    """
+    found, made_with = (settings, "") if isinstance(settings, Settings) else read_settings(settings)
+    again = generate(**{**found.as_dict(), **changes})
+    if made_with and made_with != again.model:
+        print(
+            f"These settings were used with another model ({made_with}), so the sequences are others.", file=sys.stderr
+        )
+    return again
+
+
+def _source(model: Any, tokenizer: Any, device: Any, name: str) -> Generator:
+    if isinstance(model, (str, os.PathLike)):
+        found = load_generator(model, device)
+        return found if tokenizer is None else found._replace(tokenizer=tokenizer)
+    if tokenizer is None:
+        raise InputError("A loaded model goes with its tokenizer; give tokenizer=AutoTokenizer.from_pretrained(...).")
+    if not hasattr(model, "generate") or not hasattr(model, "config"):
+        raise InputError(
+            f"A {type(model).__name__} does not write sequences; load one with AutoModelForCausalLM.from_pretrained."
+        )
+    count = sum(parameter.numel() for parameter in model.parameters())
+    said = f"{type(model).__name__}, {count / 1e6:.1f} M parameters, as given"
+    return Generator(tokenizer, model, ModelPath(name, name, "given", said))
+
+
+def _check_room(settings: Settings, opening: list[int], eos: Optional[int], source: Generator) -> None:
+    positions = positions_of(source.model)
+    if not opening:
+        raise InputError("This tokenizer has no start token, so the model needs a prompt to begin with; give one.")
+    vocabulary = source.model.config.vocab_size
+    if max(opening) >= vocabulary:
+        raise InputError(
+            f"The tokenizer makes token {max(opening)}, and the model knows {vocabulary}: they do not belong together; "
+            "load both from one place."
+        )
+    if eos is not None and eos >= vocabulary:
+        raise InputError(f"eos_token_id is {eos}, and the model knows {vocabulary:,} tokens, counted from 0.")
+    if positions is not None and len(opening) >= positions:
+        raise InputError(
+            f"The prompt takes {len(opening):,} tokens ({len(settings.prompt):,} residues), and the model has "
+            f"{positions:,} positions in all; give a shorter stretch of it."
+        )
+    if positions is not None and settings.max_length > positions:
+        raise InputError(
+            f"max_length is {settings.max_length:,}, and the model has {positions:,} positions; "
+            f"give at most {positions:,}."
+        )
+    if len(opening) >= settings.max_length:
+        raise InputError(
+            f"The prompt takes {len(opening):,} tokens ({len(settings.prompt):,} residues), which leaves nothing of "
+            f"max_length {settings.max_length:,}; shorten the prompt, or raise max_length"
+            + (f" (up to {positions:,})." if positions else ".")
+        )
+
+
+def _closing(layout: Layout) -> str:
+    """What stands after the last residue of a finished protein."""
+    return f"\n{layout.end}" if layout.width else layout.end
+
+
+def _grow(
+    model: Any, opening: list[int], settings: Settings, eos: Optional[int], callback: Any, tail: list[int], shown: bool
+) -> Growth:
+    if not shown:
+        return grow(model, opening, settings, eos, callback, tail)
+    from tqdm.auto import tqdm
+
+    with tqdm(total=settings.max_length - len(opening), unit="token", desc=f"{settings.n} proteins") as bar:
+
+        def told(growth: Growth) -> None:
+            bar.update()
+            if callback is not None:
+                callback(growth)
+
+        return grow(model, opening, settings, eos, told, tail)
+
+
+def _designs(
+    growth: Growth,
+    settings: Settings,
+    layout: Layout,
+    tokenizer: Any,
+    model: Any,
+    eos: Optional[int],
+    with_perplexity: bool,
+) -> list[Design]:
+    designs = []
+    for i, choices in enumerate(growth.choices):
+        ids = growth.ids(i)
+        written = ids[:-1] if growth.finished[i] else ids
+        text = tokenizer.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        residues = residues_of(text)
+        designs.append(
+            Design(
+                name=f"design_{i + 1}",
+                sequence=residues.sequence,
+                finished=growth.finished[i],
+                tokens=len(ids),
+                perplexity=math.nan,
+                text=text.strip("\n"),
+                choices=tuple(choices),
+                left_out=residues.left_out,
+            )
+        )
+    if with_perplexity:
+        values = _perplexities(growth, designs, layout, tokenizer, model)
+        designs = [replace(design, perplexity=value) for design, value in zip(designs, values, strict=True)]
+    return designs
+
+
+def _perplexities(growth: Growth, designs: list[Design], layout: Layout, tokenizer: Any, model: Any) -> list[float]:
+    """The perplexity of each design, as `perplexity` gives it.
+
+    The model's own tokens were scored when they were chosen. Where the tokenizer cuts the finished text into the same
+    tokens, which is the rule for a large model, nothing is computed again.
+    """
+    values = [math.nan] * len(designs)
+    positions = positions_of(model)
+    again: dict[int, list[int]] = {}
+    for i, design in enumerate(designs):
+        if not design.sequence:
+            continue
+        ids = layout.ids(tokenizer, layout.whole(design.sequence))
+        known = growth.ids(i)
+        scores = [*growth.prompt_log_probabilities, *(choice.log_probability for choice in growth.choices[i])]
+        if not design.finished and i in growth.tail:
+            known = [*known, *layout.ids(tokenizer, _closing(layout))]
+            scores = [*scores, *growth.tail[i]]
+        if ids == known and len(scores) == len(ids) - 1:
+            values[i] = math.exp(-math.fsum(scores) / len(scores))
+        elif positions is None or len(ids) <= positions:
+            again[i] = ids
+    found = mean_nats(list(again.values()), model)
+    for i, nats in zip(again, found.tolist(), strict=True):
+        values[i] = math.exp(nats)
+    return values
+
+
+def _fidelity(designs: list[Design], precision: str, layout: Layout, source: Generator) -> Optional[Fidelity]:
+    sample = [design for design in designs if design.perplexity == design.perplexity][:COMPARED]
+    if not sample:
+        return None
+    rows = [layout.ids(source.tokenizer, layout.whole(design.sequence)) for design in sample]
+    exact = [math.exp(nats) for nats in mean_nats(rows, source.model).tolist()]
+    lighter = [design.perplexity for design in sample]
+    return Fidelity(precision, len(sample), sum(lighter) / len(lighter), sum(exact) / len(exact))

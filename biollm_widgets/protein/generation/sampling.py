@@ -1,0 +1,61 @@
+"""From a model's scores for the next token to the token: transformers' own processors, in its order, and the draw.
+
+Each sequence draws from random numbers of its own, made from the seed and its place. So a sequence depends neither on
+how many are made beside it nor on which of them have ended.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from biollm_widgets.protein.generation.settings import Settings
+
+
+def processors(settings: Settings) -> LogitsProcessorList:
+    """What `model.generate` would apply, in the same order: repetition penalty, temperature, top-k, top-p."""
+    found = LogitsProcessorList()
+    if settings.repetition_penalty != 1.0:
+        found.append(RepetitionPenaltyLogitsProcessor(penalty=settings.repetition_penalty))
+    if settings.do_sample:
+        if settings.temperature != 1.0:
+            found.append(TemperatureLogitsWarper(settings.temperature))
+        if settings.top_k:
+            found.append(TopKLogitsWarper(top_k=settings.top_k))
+        if settings.top_p < 1.0:
+            found.append(TopPLogitsWarper(top_p=settings.top_p))
+    return found
+
+
+def uniforms(seed: int, n: int, length: int) -> np.ndarray:
+    """Random numbers in [0, 1), shape (n, length); row i is the same whatever n and whatever follows in it."""
+    return np.stack([np.random.default_rng([seed, i]).random(length) for i in range(n)])
+
+
+def draw(probabilities: Tensor, uniform: np.ndarray) -> Tensor:
+    """One token a row: the first whose cumulated probability exceeds the row's random number.
+
+    Parameters
+    ----------
+    probabilities : float tensor (n, vocabulary)
+        Rows sum to one, about; a token of probability nothing is never drawn.
+    uniform : float array (n,)
+        In [0, 1).
+
+    Returns
+    -------
+    int64 tensor (n,)
+    """
+    cumulated = probabilities.double().cumsum(-1)  # (n, V); in double, so that 50,257 roundings do not add up
+    target = torch.from_numpy(uniform)[:, None] * cumulated[:, -1:]
+    found = torch.searchsorted(cumulated, target, right=True)[:, 0]
+    last = (probabilities > 0).int().cumsum(-1).argmax(-1)  # the last token that has a chance at all
+    return torch.minimum(found, last)

@@ -1,0 +1,125 @@
+"""The tokenizer and the network behind a protein model's name, without remote code; loaded once and kept."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple, Optional, Union
+from weakref import WeakKeyDictionary
+
+from biollm_widgets.errors import InputError
+from biollm_widgets.models.locate import ModelPath, locate
+from biollm_widgets.models.quiet import quietly
+
+_kept: dict[tuple[str, str], Generator] = {}
+_lighter: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+class Generator(NamedTuple):
+    """A causal language model of proteins, ready to write.
+
+    Attributes
+    ----------
+    tokenizer, model
+        Of transformers; the model in float32 (where its checkpoint is) and not training.
+    path : ModelPath
+        Where it came from.
+    """
+
+    tokenizer: Any
+    model: Any
+    path: ModelPath
+
+
+def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generator:
+    """The model that `locate` finds under this name, on `device` (a GPU if there is one, unless given).
+
+    The last one loaded is kept, so that asking again costs nothing: ProtGPT2 takes 3 GB and a minute.
+
+    Raises
+    ------
+    InputError
+        When it cannot be found, cannot be loaded without remote code, or writes no text.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    path = locate(os.fspath(name))
+    wanted = checked_device(device)
+    key = (str(path), str(wanted))
+    if key in _kept:
+        return _kept[key]
+    try:
+        config = AutoConfig.from_pretrained(path)
+        if type(config) not in AutoModelForCausalLM._model_mapping:
+            raise InputError(
+                f"{name} is a {config.model_type} model, which does not write sequences; name a causal language model "
+                "of proteins, such as nferruz/ProtGPT2."
+            )
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        with quietly():
+            model, gaps = AutoModelForCausalLM.from_pretrained(path, output_loading_info=True)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as problem:
+        if isinstance(problem, InputError):
+            raise
+        reason = str(problem).strip().splitlines()[0][:200] if str(problem).strip() else type(problem).__name__
+        raise InputError(f"{name} cannot be loaded without remote code ({reason}); name another model.") from problem
+    # A tied head is no gap; anything else would be filled with random numbers, and the model would write noise.
+    missing = sorted(set(gaps["missing_keys"]) - set(getattr(model, "_tied_weights_keys", None) or ()))
+    if missing:
+        raise InputError(
+            f"The weights of {name} are incomplete ({missing[0]}"
+            + (f" and {len(missing) - 1} more are missing" if len(missing) > 1 else " is missing")
+            + "); fetch the model again."
+        )
+    if wanted.type == "cpu":
+        model = model.to(torch.float32)  # a processor is slow, or wrong, in half precision
+    _kept.clear()
+    _kept[key] = Generator(tokenizer, model.to(wanted).eval(), path)
+    return _kept[key]
+
+
+def checked_device(device: Any) -> Any:
+    """The torch device of this name, or the best there is.
+
+    Raises
+    ------
+    InputError
+        When this machine has no such device.
+    """
+    import torch
+
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as problem:
+        raise InputError(f"There is no device {device!r} here; use device='cpu', or leave it out.") from problem
+    return found
+
+
+def in_precision(model: Any, precision: str) -> Any:
+    """The model itself for float32, else its lighter copy, which is kept as long as the model is.
+
+    Raises
+    ------
+    InputError
+        When this machine cannot compute that way.
+    """
+    from biollm_widgets.models.lighter import lighter_copy
+
+    if precision == "float32":
+        return model
+    copies = _lighter.setdefault(model, {})
+    if precision not in copies:
+        copies[precision] = lighter_copy(model, precision)
+    return copies[precision]
+
+
+def forget(model: Optional[Any] = None) -> None:
+    """Let go of the model that is kept, so that its memory is free."""
+    _kept.clear()
+    if model is None:
+        _lighter.clear()
+    else:
+        _lighter.pop(model, None)

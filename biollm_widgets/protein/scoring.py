@@ -1,0 +1,126 @@
+"""Perplexity of proteins, as ProtGPT2's authors compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Union
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from biollm_widgets.errors import InputError
+from biollm_widgets.protein.layout import layout_of
+
+BATCH_TOKENS = 2048  # computed together; the scores of 50,257 tokens at each take 400 MB then
+
+
+def perplexity(
+    sequences: Union[str, Sequence[str]],
+    tokenizer: Any,
+    model: Any,
+    *,
+    batch_tokens: int = BATCH_TOKENS,
+    progress: bool = False,
+) -> np.ndarray:
+    """How surprised a model is by each protein: `exp` of its mean loss a token. Lower is less surprised.
+
+    The text is laid out as the model was trained: for ProtGPT2 `<|endoftext|>`, a line break, lines of 60 residues, a
+    line break, `<|endoftext|>` (Ferruz et al. 2022, doi:10.1038/s41467-022-32007-7). The mean runs over all of its
+    tokens but the first. Its authors rank designs by it. It can be compared within one model only: another tokenizer
+    cuts the same protein into other pieces. And it rewards repeats, so look at the sequence too.
+
+    Parameters
+    ----------
+    sequences : str, or sequence of n str
+        Residues, without line breaks; letters go to the model as they are.
+    tokenizer, model
+        A causal language model and its tokenizer; the model is not changed.
+    batch_tokens : int
+        Tokens computed together, those that fill up short rows included.
+    progress : bool
+        Whether to show a bar.
+
+    Returns
+    -------
+    float64 array (n,)
+
+    Raises
+    ------
+    InputError
+        For an empty sequence, or one that is longer than the model has positions for; it is named by its place.
+    """
+    if isinstance(sequences, str):
+        sequences = [sequences]
+    layout = layout_of(tokenizer)
+    rows = []
+    for number, sequence in enumerate(sequences, start=1):
+        if not isinstance(sequence, str) or not sequence:
+            raise InputError(f"Sequence {number} has no residues; perplexity needs at least one.")
+        rows.append(layout.ids(tokenizer, layout.whole(sequence)))
+        most = positions_of(model)
+        if most is not None and len(rows[-1]) > most:
+            raise InputError(
+                f"Sequence {number} is {len(rows[-1]):,} tokens long, and the model has {most:,} positions; give a "
+                "shorter stretch of it."
+            )
+    return np.exp(mean_nats(rows, model, batch_tokens=batch_tokens, progress=progress))
+
+
+@torch.inference_mode()
+def mean_nats(
+    rows: Sequence[Sequence[int]], model: Any, *, batch_tokens: int = BATCH_TOKENS, progress: bool = False
+) -> np.ndarray:
+    """Mean loss a token, in nats, of each row of token ids over all its tokens but the first; float64 array (n,).
+
+    Rows of like length go through the model together, filled up on the right, where no earlier token can see it.
+    """
+    from tqdm.auto import tqdm
+
+    training = model.training
+    model.eval()
+    found = np.full(len(rows), np.nan)
+    try:
+        device = next(model.parameters()).device
+        with tqdm(total=len(rows), disable=not progress, unit="protein", desc="perplexity") as bar:
+            for part in _batches(rows, batch_tokens):
+                longest = max(len(rows[i]) for i in part)
+                ids = torch.zeros(len(part), longest, dtype=torch.long)
+                mask = torch.zeros(len(part), longest, dtype=torch.long)
+                for place, i in enumerate(part):
+                    ids[place, : len(rows[i])] = torch.tensor(list(rows[i]))
+                    mask[place, : len(rows[i])] = 1
+                # Equal lengths need no mask, and attention is faster without one.
+                filled = {} if mask.all() else {"attention_mask": mask.to(device)}
+                logits = model(ids.to(device), use_cache=False, **filled).logits[:, :-1]  # (B, L - 1, V)
+                for place, i in enumerate(part):
+                    count = len(rows[i]) - 1
+                    nats = F.cross_entropy(
+                        logits[place, :count].float(), ids[place, 1 : count + 1].to(device), reduction="none"
+                    )
+                    found[i] = nats.double().mean().item()
+                bar.update(len(part))
+    finally:
+        model.train(training)
+    return found
+
+
+def positions_of(model: Any) -> Union[int, None]:
+    """How many tokens a model has positions for; None where its config does not say."""
+    for name in ("n_positions", "max_position_embeddings"):
+        value = getattr(model.config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
+def _batches(rows: Sequence[Sequence[int]], batch_tokens: int) -> list[list[int]]:
+    """Places of rows, longest first, in batches of at most so many tokens, or of one row."""
+    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+    parts: list[list[int]] = []
+    for i in order:
+        if parts and (len(parts[-1]) + 1) * len(rows[parts[-1][0]]) <= batch_tokens:
+            parts[-1].append(i)
+        else:
+            parts.append([i])
+    return parts
