@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
-import struct
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Optional
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.models.catalog import CATALOG, find
+from biollm_widgets.models import cache
+from biollm_widgets.models.cache import count_in_words, in_words
+from biollm_widgets.models.catalog import CATALOG, Model, find, stand_ins
+from biollm_widgets.models.fetch import fetch
+from biollm_widgets.models.hub import HubError
 
 SOURCES = ("auto", "hub", "embedded")
-HUB_TIMEOUT = 5.0  # seconds to wait for the hub's first answer: a learner on a train must not wait a minute
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 _said: set[str] = set()
 
 
 class ModelPath(str):
-    """A folder or hub id for `from_pretrained`, which remembers where it came from.
+    """A folder for `from_pretrained`, which remembers where it came from.
 
     Attributes
     ----------
@@ -48,28 +47,32 @@ class ModelPath(str):
         return ModelPath, (str(self), self.name, self.source, self.said)
 
 
-def locate(name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Optional[str] = None) -> ModelPath:
-    """Find a model and say on stderr, once, where it comes from.
+def locate(
+    name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Optional[str] = None, *, weights: bool = True
+) -> ModelPath:
+    """Find a model, download it if need be, and say on stderr, once, where it comes from.
 
     Parameters
     ----------
     name : str or path
-        A folder with a `config.json`, or an id on the hub.
+        A folder with a `config.json`, an id on the hub, or a name of the catalog (`biollm models`), such as DNABERT-2.
     source : {"auto", "hub", "embedded"}, optional
         "auto" takes an explicit folder, else the local Hugging Face cache, else the hub if it answers within five
         seconds, else the embedded stand-in. "hub" never takes the stand-in, "embedded" takes nothing else.
         Unless given, the environment variable BIOLLM_MODELS decides, else "auto".
+    weights : bool, default True
+        Without them, config and tokenizer are enough: a few hundred kilobytes instead of gigabytes.
 
     Returns
     -------
     ModelPath
-        A string that `from_pretrained` takes, with `.source` and `.said`.
+        A folder that `from_pretrained` takes, with `.source` and `.said`. Nothing is left to download.
 
     Raises
     ------
     InputError
         When the folder is missing or holds no model, the source is none of the three, or the model can be had
-        nowhere (it names what was tried).
+        nowhere (it names what was tried). A download that fails in the middle ends here as well, or in the stand-in.
     """
     if isinstance(name, ModelPath):
         return name
@@ -84,34 +87,38 @@ def locate(name: str | os.PathLike = "zhihan1996/DNABERT-2-117M", source: Option
     folder = Path(asked).expanduser()
     if folder.is_dir():
         for model in CATALOG:
-            if folder.resolve() == model.stand_in.resolve():
-                return _stand_in(model.id, "named by its folder")
-        return _say(
-            ModelPath(str(folder), asked, "folder", f"{asked}: {_measure(_whole(folder), None)}, from this folder.")
-        )
+            if model.stand_in is not None and folder.resolve() == model.stand_in.resolve():
+                return _stand_in(model, asked, "named by its folder")
+        said = f"{asked}: {_what(_with_config(folder), None, weights)}, from this folder."
+        return _say(ModelPath(str(folder), asked, "folder", said))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w-][\w.-]*", asked) or asked.startswith((".", "~")):
         raise InputError(f"There is no folder {asked}; give a folder with a config.json, or a model's id on the hub.")
 
     entry = find(asked)
+    if entry is not None and not entry.on_hub:
+        raise InputError(f"{entry.name} is not on the hub: {entry.obstacle}.{entry.advice}")
     if source == "embedded":
-        if entry is None:
-            raise InputError(
-                f"There is no embedded model for {asked}; ask for zhihan1996/DNABERT-2-117M, or allow the hub."
-            )
-        return _stand_in(asked, "as asked")
-    cached = _cached(asked)
-    if cached is not None:
-        said = f"{asked}: {_measure(cached, entry.parameters if entry else None)}, from the local cache."
+        if entry is None or entry.stand_in is None:
+            raise InputError(f"There is no embedded model for {asked}; ask for {stand_ins()}, or allow the hub.")
+        return _stand_in(entry, asked, "as asked")
+
+    known = asked if entry is None else entry.id
+    cached = cache.snapshot(known, weights)
+    damaged = cache.broken(cached) if cached is not None and weights else None
+    if cached is not None and damaged is None:
+        said = f"{known}: {_what(cached, entry, weights)}, from the local cache."
         return _say(ModelPath(str(cached), asked, "cache", said))
-    trouble = _ask_hub(asked)
-    if trouble is None:
-        size = "" if entry is None else f" ({entry.parameters / 1e6:.0f} M parameters, {entry.size_bytes / 1e6:.0f} MB)"
-        return _say(ModelPath(asked, asked, "hub", f"{asked}{size}, from the hub."))
-    if entry is None or source == "hub":
-        raise InputError(
-            f"{asked} is not in the local cache and {trouble}; check the name and the connection, or give a folder."
-        )
-    return _stand_in(asked, trouble)
+    try:
+        got = fetch(known, weights)
+    except HubError as problem:
+        if damaged is not None:
+            state = f"is damaged in the local cache ({damaged})"
+            problem = HubError(known, problem.because, problem.remedy, state=state)
+        if entry is None or entry.stand_in is None or source == "hub":
+            raise problem from problem.__cause__
+        because = problem.because if damaged is None else f"{damaged} in the local cache is damaged, {problem.because}"
+        return _stand_in(entry, asked, because)
+    return _say(ModelPath(str(got.path), asked, "hub", f"{known}: {_what(got.path, entry, weights)}, from the hub."))
 
 
 def _known_to_transformers() -> None:
@@ -124,9 +131,8 @@ def _known_to_transformers() -> None:
         import_module("biollm_widgets.models.dnabert2")
 
 
-def _stand_in(asked: str, because: str) -> ModelPath:
-    entry = find(asked)
-    assert entry is not None
+def _stand_in(entry: Model, asked: str, because: str) -> ModelPath:
+    assert entry.stand_in is not None
     said = f"Stand-in for {entry.id} ({because}): {entry.stand_in_words}, {_measure(entry.stand_in, None)}."
     return _say(ModelPath(str(entry.stand_in), asked, "embedded", said))
 
@@ -139,59 +145,26 @@ def _say(path: ModelPath) -> ModelPath:
     return path
 
 
-def _whole(folder: Path) -> Path:
-    if not (folder / "config.json").is_file():
+def _with_config(folder: Path) -> Path:
+    if not (folder / cache.CONFIG).is_file():
         raise InputError(
             f"The folder {folder} holds no model (no config.json); name the folder that save_pretrained wrote."
         )
     return folder
 
 
-def _cached(name: str) -> Optional[Path]:
-    """The newest snapshot in the Hugging Face cache that has both a config and weights, or None."""
-    from huggingface_hub import try_to_load_from_cache
-
-    config = try_to_load_from_cache(name, "config.json")
-    if not isinstance(config, str):
-        return None
-    snapshot = Path(config).parent
-    # A tokenizer asked for earlier leaves a config without weights: half a model is none.
-    return snapshot if any((snapshot / weights).exists() for weights in WEIGHTS) else None
-
-
-def _ask_hub(name: str) -> Optional[str]:
-    """None when the hub has this model, else the reason as a clause of a sentence."""
-    from huggingface_hub import constants, get_session, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers
-
-    if constants.HF_HUB_OFFLINE:
-        return "the hub is switched off here (HF_HUB_OFFLINE)"
-    try:
-        # The client's own session, for its certificates, proxies and token, but not its calls: some of its versions
-        # ask five times and print a paragraph each time when there is no network.
-        url = hf_hub_url(name, "config.json")
-        answer = get_session().head(url, headers=build_hf_headers(), timeout=HUB_TIMEOUT)
-    except Exception:  # every way in which a network can fail, and each library's own name for it
-        return "the hub does not answer"
-    if answer.status_code < 400:
-        return None
-    if answer.headers.get("X-Error-Code") == "GatedRepo":
-        return "the hub wants you to accept its licence and log in first"
-    if answer.status_code in (401, 404):  # 401 is what the hub says of a name that it does not know
-        return "the hub does not know it"
-    return f"the hub answers with error {answer.status_code}"
+def _what(folder: Path, entry: Optional[Model], weights: bool) -> str:
+    return _measure(folder, entry.parameters if entry else None) if weights else "the tokenizer"
 
 
 def _measure(folder: Path, parameters: Optional[int]) -> str:
-    """Parameters (read off the header of the safetensors file, nothing is loaded) and size on disk, in words."""
-    weights = [folder / name for name in ("model.safetensors", "pytorch_model.bin") if (folder / name).exists()]
-    if not weights:
-        return "no weights yet" if not list(folder.glob("*.index.json")) else "weights in several files"
-    size = weights[0].stat().st_size
-    if weights[0].suffix == ".safetensors":
-        with weights[0].open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-        parameters = sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    count = "" if parameters is None else f"{parameters / 1e6:.{1 if parameters < 1e7 else 0}f} M parameters, "
-    return f"{count}{size / 1e6:.{1 if size < 1e7 else 0}f} MB"
+    """Parameters (read off the headers of safetensors files, nothing is loaded) and size on disk, in words."""
+    files = cache.weight_files(folder)
+    if not files:
+        return "no weights yet"
+    try:
+        parameters = cache.parameters_of(folder) or parameters
+    except (OSError, ValueError, KeyError):  # whoever loads it will say what is wrong with it
+        parameters = None
+    count = "" if parameters is None else f"{count_in_words(parameters)} parameters, "
+    return f"{count}{in_words(sum(file.stat().st_size for file in files))}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import json
+import struct
 
 import pytest
 
@@ -11,7 +11,16 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.models import locate as module
 from biollm_widgets.models.locate import locate
 
-DNABERT2 = "zhihan1996/DNABERT-2-117M"
+DNABERT2, PROTGPT2 = "zhihan1996/DNABERT-2-117M", "nferruz/ProtGPT2"
+
+
+def safetensors(*shape: int) -> bytes:
+    """A whole file of one tensor of zeros."""
+    count = 1
+    for size in shape:
+        count *= size
+    header = json.dumps({"x": {"dtype": "F32", "shape": shape, "data_offsets": [0, 4 * count]}}).encode()
+    return struct.pack("<Q", len(header)) + header + b"\0" * (4 * count)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +42,8 @@ def put_in_cache(tmp_path, *names: str):
     (base / "refs").mkdir()
     (base / "refs" / "main").write_text("abc123")
     for name in names:
-        (snapshot / name).write_bytes(b"{}" if name.endswith(".json") else b"\0" * 2_000_000)
+        content = safetensors(500, 1000) if name.endswith(".safetensors") else b"\0" * 2_000_000
+        (snapshot / name).write_bytes(b"{}" if name.endswith(".json") else content)
     return snapshot
 
 
@@ -43,6 +53,13 @@ def test_offline_the_stand_in_is_taken_and_never_passed_off_as_the_real_one(caps
     assert path.source == "embedded"
     assert said.startswith("Stand-in for zhihan1996/DNABERT-2-117M (the hub is switched off here")
     assert "M parameters" in said and "MB" in said
+
+
+def test_proteins_have_their_stand_in_too_whatever_the_model_is_called(capsys):
+    path = locate("protgpt2")
+    assert path.source == "embedded" and path.endswith("protein")
+    assert capsys.readouterr().err.startswith("Stand-in for nferruz/ProtGPT2 (the hub is switched off here")
+    assert locate(PROTGPT2).said == path.said
 
 
 def test_the_line_is_said_once_for_tokenizer_and_model(capsys):
@@ -85,15 +102,53 @@ def test_a_whole_snapshot_in_the_cache_is_taken(tmp_path):
     assert "117 M parameters" in path.said
 
 
-def test_a_tokenizer_alone_in_the_cache_is_no_model(tmp_path):
-    put_in_cache(tmp_path, "config.json", "tokenizer.json")
+def test_a_tokenizer_alone_in_the_cache_is_no_model_but_a_tokenizer(tmp_path):
+    snapshot = put_in_cache(tmp_path, "config.json", "tokenizer.json")
     assert locate(DNABERT2).source == "embedded"
+    path = locate(DNABERT2, weights=False)
+    assert (str(path), path.said) == (str(snapshot), f"{DNABERT2}: the tokenizer, from the local cache.")
+
+
+def test_an_older_snapshot_that_is_whole_goes_before_a_newer_one_that_is_not(tmp_path):
+    whole = put_in_cache(tmp_path, "config.json", "model.safetensors")
+    newer = whole.with_name("def456")
+    newer.mkdir()
+    (newer / "config.json").write_text("{}")
+    (whole.parents[1] / "refs" / "main").write_text("def456")
+    path = locate(DNABERT2)
+    assert (path.source, str(path)) == ("cache", str(whole))
+    assert "0.5 M parameters, 2.0 MB, from the local cache" in path.said
+
+
+def test_weights_in_parts_are_whole_only_with_all_of_them(tmp_path):
+    snapshot = put_in_cache(tmp_path, "config.json", "model-00001-of-00002.safetensors")
+    parts = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    index = {"weight_map": {"a": parts[0], "b": parts[1]}}
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert locate(DNABERT2).source == "embedded"
+    (snapshot / parts[1]).write_bytes(safetensors(7))
+    assert locate(DNABERT2).source == "cache"
+
+
+def test_weights_whose_end_is_missing_are_never_taken(tmp_path):
+    snapshot = put_in_cache(tmp_path, "config.json", "model.safetensors")
+    file = snapshot / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    path = locate(DNABERT2)
+    assert path.source == "embedded"
+    assert "(model.safetensors in the local cache is damaged, the hub is switched off here" in path.said
+    with pytest.raises(
+        InputError, match=r"is damaged in the local cache \(model.safetensors\) and the hub is switched"
+    ):
+        locate(DNABERT2, source="hub")
 
 
 def test_the_environment_and_the_argument_override(monkeypatch, tmp_path):
     put_in_cache(tmp_path, "config.json", "model.safetensors")
     monkeypatch.setenv("BIOLLM_MODELS", "embedded")
     assert locate(DNABERT2).source == "embedded"
+    with pytest.raises(InputError, match=r"no embedded model for PoetschLab/GROVER; ask for zhihan1996.* or nferruz"):
+        locate("PoetschLab/GROVER")
     with pytest.raises(InputError, match="auto, hub or embedded, not 'elsewhere'"):
         locate(DNABERT2, source="elsewhere")
 
@@ -110,6 +165,8 @@ def test_hub_means_hub():
         ("~/nowhere/at/all", "There is no folder"),
         ("some/model", "some/model is not in the local cache"),
         ("", "No model was named"),
+        ("DNAGPT", "DNAGPT is not on the hub: its weights are on a shared drive"),
+        ("ProGen", "take ProtGPT2 for new proteins"),
     ],
 )
 def test_what_cannot_be_found_is_one_sentence(name, sentence):
@@ -120,57 +177,3 @@ def test_what_cannot_be_found_is_one_sentence(name, sentence):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no model \(no config.json\)"):
         locate(tmp_path)
-
-
-@pytest.mark.network
-def test_a_hub_that_does_not_answer_is_given_up_quickly_and_quietly(monkeypatch, capsys):
-    import time
-
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    # A port that nobody listens on: refused at once, as without a network.
-    monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda name, file: f"http://127.0.0.1:9/{name}/{file}")
-    began = time.monotonic()
-    assert locate(DNABERT2).source == "embedded"
-    assert time.monotonic() - began < 2 * module.HUB_TIMEOUT
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "the hub does not answer" in said
-
-
-@pytest.mark.network
-@pytest.mark.parametrize(
-    ("status", "header", "source", "said"),
-    [
-        (200, {}, "hub", "from the hub"),
-        (404, {"X-Error-Code": "RepoNotFound"}, "embedded", "the hub does not know it"),
-        (403, {"X-Error-Code": "GatedRepo"}, "embedded", "accept its licence"),
-        (500, {}, "embedded", "the hub answers with error 500"),
-    ],
-)
-def test_what_the_hub_answers_decides(monkeypatch, status, header, source, said):
-    class Hub(BaseHTTPRequestHandler):
-        def do_HEAD(self):
-            self.send_response(status)
-            for key, value in {"ETag": '"e"', "X-Repo-Commit": "c" * 40, "Content-Length": "2", **header}.items():
-                self.send_header(key, value)
-            self.end_headers()
-
-        def log_message(self, *args):
-            pass
-
-    from huggingface_hub import constants
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        here = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda name, file: f"{here}/{name}/{file}")
-        monkeypatch.setattr(module, "HUB_TIMEOUT", 2.0)
-        path = locate(DNABERT2)
-    finally:
-        server.shutdown()
-        server.server_close()
-    assert path.source == source
-    assert said in path.said

@@ -1,0 +1,385 @@
+"""Downloading a model into the Hugging Face cache: one weight format, checked, and gone on with where it broke off.
+
+The newest client of the hub (huggingface_hub 2.4) throws away a part when a download stops, checks only the length of
+what came by HTTP, and warns rather than refuses when the disk is too small. Here a part is kept under the name that
+the older client uses for it (`<hash>.incomplete`), every file is checked against the hash by which the hub calls it,
+and the room is looked at before the first byte. What is written is the client's own cache, so that every other
+program finds it there. Code of a repository (`*.py`) is never fetched, nor weights for other libraries.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from biollm_widgets.models import cache, hub
+from biollm_widgets.models.cache import FORMATS, PART, in_words, shown
+from biollm_widgets.models.hub import HubError, HubFile, Listing
+
+# Config, tokenizer and the licence, at the top of the repository; no model card, no code, no training state.
+SMALL = re.compile(
+    r"(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
+    r"|(vocab|merges)\.txt|(tokenizer|spiece|sentencepiece\.bpe)\.model|LICEN[CS]E(\.\w+)?"
+)
+WEIGHTS = {
+    "safetensors": re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?"),
+    "bin": re.compile(r"pytorch_model(-\d{5}-of-\d{5})?\.bin(\.index\.json)?"),
+}
+HEADROOM = 64_000_000  # bytes left free: a disk filled to the last byte cannot save the learner's notebook
+PAUSES = (1.0, 3.0)  # seconds before trying again when nothing came; after that the download is given up
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What fetching a model would take.
+
+    Attributes
+    ----------
+    listing : Listing
+        What the hub has.
+    files : tuple of HubFile
+        What is wanted of it.
+    weights : str or None
+        "safetensors" or "bin"; None when only the tokenizer is wanted.
+    size, missing : int
+        Bytes of all wanted files, and of what is not in the cache yet.
+    """
+
+    listing: Listing
+    files: tuple[HubFile, ...]
+    weights: Optional[str]
+    size: int
+    missing: int
+
+    @property
+    def name(self) -> str:
+        return self.listing.name
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A model that is in the cache, whole and checked.
+
+    Attributes
+    ----------
+    name : str
+    path : Path
+        The snapshot, a folder for `from_pretrained`.
+    weights : str or None
+        The format of the weights, "safetensors" or "bin".
+    size : int
+        Bytes of all its files.
+    downloaded : int
+        Bytes that came over the network for it now; 0 when all was there.
+    resumed : int
+        Bytes that an earlier, broken download had left.
+    replaced : tuple of str
+        Files that were in the cache, but damaged.
+    seconds : float
+    """
+
+    name: str
+    path: Path
+    weights: Optional[str]
+    size: int
+    downloaded: int
+    resumed: int
+    replaced: tuple[str, ...]
+    seconds: float
+
+
+def plan(name: str, weights: bool = True) -> Plan:
+    """Ask the hub what the model consists of, and choose: safetensors if it has them, else `.bin`, never both.
+
+    Raises
+    ------
+    HubError
+        As `hub.listing`; and when the repository has no weights (or no tokenizer) that transformers could load.
+    """
+    found = hub.listing(name)
+    files = [file for file in found.files if SMALL.fullmatch(file.name)]
+    chosen = None
+    if weights:
+        chosen = next((kind for kind in FORMATS if _has_weights(found.files, kind)), None)
+        if chosen is None:
+            raise HubError(
+                name,
+                "the hub has no weights of it that transformers could load (safetensors or pytorch_model.bin)",
+                "name another model",
+            )
+        files += [file for file in found.files if WEIGHTS[chosen].fullmatch(file.name)]
+        single, _ = FORMATS[chosen]
+        if any(file.name == single for file in files):  # both whole and in parts: the whole one is what is read
+            files = [file for file in files if not WEIGHTS[chosen].fullmatch(file.name) or file.name == single]
+    if not any(file.name == cache.CONFIG for file in files):
+        raise HubError(
+            name, "the hub has no config.json of it, so transformers could not load it", "name another model"
+        )
+    have = sum(_arrived(found, file) for file in files)
+    size = sum(file.size for file in files)
+    return Plan(found, tuple(files), chosen, size, size - have)
+
+
+def room(plans: Iterable[Plan]) -> tuple[int, int]:
+    """Bytes that are still to come, and bytes that are free where they go.
+
+    Raises
+    ------
+    HubError
+        When they do not fit.
+    """
+    plans = list(plans)
+    missing, free = sum(one.missing for one in plans), cache.free_bytes(cache.root())
+    if missing and missing + HEADROOM > free:
+        several = len(plans) > 1
+        spare = f", and {in_words(HEADROOM)} to spare," if missing <= free else ""
+        raise HubError(
+            ", ".join(one.name for one in plans),
+            f"{'they need' if several else 'it needs'} {in_words(missing)}{spare} where {in_words(free)} are free, in "
+            f"{shown(cache.root())}",
+            "make room, or set HF_HOME to a folder on a larger disk",
+            state=f"{'are' if several else 'is'} not in the local cache",
+        )
+    return missing, free
+
+
+def announce(one: Plan, free: int) -> str:
+    """The line that is said before the first byte."""
+    rest = "" if one.missing == one.size else f" ({in_words(one.size - one.missing)} are there already)"
+    return f"{one.name}: {in_words(one.missing)} needed{rest}, {in_words(free)} free in {shown(cache.root())}."
+
+
+def fetch(name: str, weights: bool = True, *, progress: bool = True) -> Fetched:
+    """Get a model from the hub into the cache, with a line that says the size first and a bar while it comes.
+
+    Whatever is in the cache already is kept if its hash is right, and fetched anew if not. Ctrl-C and a broken
+    connection leave what has arrived; the same call goes on from there.
+
+    Parameters
+    ----------
+    name : str
+        An id on the hub.
+    weights : bool, default True
+        Without them: config and tokenizer alone.
+    progress : bool, default True
+        Whether to say the line and show the bar.
+
+    Raises
+    ------
+    HubError
+        When the hub cannot be asked, the disk is too small or cannot be written, or the download does not end well.
+    """
+    planned = plan(name, weights)
+    missing, free = room([planned])
+    if missing and progress:
+        print(announce(planned, free), file=sys.stderr)
+    return carry_out(planned, progress=progress)
+
+
+def carry_out(planned: Plan, *, progress: bool = True) -> Fetched:
+    """Download what a plan lacks, check everything, and only then let the snapshot appear as the newest.
+
+    Raises
+    ------
+    HubError
+        When the download does not end well, or the cache cannot be written.
+    """
+    from huggingface_hub.utils import are_progress_bars_disabled
+    from tqdm.auto import tqdm
+
+    began = time.perf_counter()
+    base = cache.model_folder(planned.name)
+    count = _Count()
+    try:
+        (base / "blobs").mkdir(parents=True, exist_ok=True)
+        (cache.root() / ".locks" / base.name).mkdir(parents=True, exist_ok=True)
+        with tqdm(
+            total=planned.size,
+            desc=planned.name,
+            unit="B",
+            unit_scale=True,
+            delay=0.5,
+            disable=not progress or are_progress_bars_disabled(),
+        ) as bar:
+            # The small files first: a gated or vanished model is known before the gigabytes come.
+            for file in sorted(planned.files, key=lambda file: file.size):
+                _bring(planned, file, bar, count)
+        _point_main(base, planned.listing.commit)
+    except HubError:
+        raise
+    except OSError as problem:
+        raise _unwritable(problem, planned.name) from problem
+    return Fetched(
+        planned.name,
+        base / "snapshots" / planned.listing.commit,
+        planned.weights,
+        planned.size,
+        count.downloaded,
+        count.resumed,
+        tuple(count.replaced),
+        time.perf_counter() - began,
+    )
+
+
+class _Count:
+    """What a download did, over all its files."""
+
+    def __init__(self) -> None:
+        self.downloaded = 0
+        self.resumed = 0
+        self.replaced: list[str] = []
+
+
+def _has_weights(files: Iterable[HubFile], kind: str) -> bool:
+    names = {file.name for file in files}
+    return any(name in names for name in FORMATS[kind])
+
+
+def _places(found: Listing, file: HubFile) -> tuple[Path, Path]:
+    """Where the content of a file is kept, and the name that a snapshot gives it."""
+    base = cache.model_folder(found.name)
+    return base / "blobs" / file.etag, base / "snapshots" / found.commit / file.name
+
+
+def _arrived(found: Listing, file: HubFile) -> int:
+    """Bytes of a file that are in the cache already, whole or in part."""
+    blob, pointer = _places(found, file)
+    for path in (blob, pointer, blob.with_name(f"{file.etag}{PART}")):
+        try:
+            size = path.stat().st_size
+        except OSError:
+            continue
+        return size if size <= file.size else 0
+    return 0
+
+
+def _bring(planned: Plan, file: HubFile, bar: Any, count: _Count) -> None:
+    """One file into the cache, checked, whoever else may be fetching it at the same time."""
+    from huggingface_hub.utils import WeakFileLock
+
+    blob, pointer = _places(planned.listing, file)
+    # The client's own lock, so that a class that shares a cache, or four processes of torchrun, fetch once.
+    with WeakFileLock(cache.root() / ".locks" / blob.parents[1].name / f"{file.etag}.lock"):
+        # Where links cannot be made (Windows, some disks) the content itself stands in the snapshot.
+        for there in (blob, pointer):
+            if there.exists():
+                if cache.matches(there, file.etag):
+                    bar.update(file.size)
+                    _link(blob, pointer)
+                    return
+                there.unlink()
+                count.replaced.append(file.name)
+        part = blob.with_name(f"{file.etag}{PART}")
+        if part.exists() and part.stat().st_size > file.size:
+            part.unlink()
+        for attempt in (1, 2):
+            if _receive(planned, file, part, bar, count) == file.etag:
+                break
+            # Perhaps an old part was at fault: once more, from the first byte.
+            bar.update(-part.stat().st_size)
+            part.unlink()
+            if attempt == 2:
+                raise HubError(
+                    planned.name,
+                    f"what the hub sends as {file.name} is not what it says it is (another SHA hash)",
+                    "try again later, or without the proxy if there is one",
+                )
+        part.replace(blob)
+        _link(blob, pointer)
+
+
+def _receive(planned: Plan, file: HubFile, part: Path, bar: Any, count: _Count) -> str:
+    """Download what `part` lacks, trying again while something comes, and return the hash of the whole."""
+    hasher = cache.hasher_for(file.etag, file.size)
+    with part.open("a+b") as out:
+        out.seek(0)
+        while chunk := out.read(1 << 20):
+            hasher.update(chunk)
+        have = out.tell()
+        bar.update(have)
+        count.resumed += have
+        fruitless = 0
+        while have < file.size:
+            before = have
+            problem: Optional[BaseException] = None
+            try:
+                with hub.content(planned.name, planned.listing.commit, file, have) as (start, chunks):
+                    if start != have:  # a server that cannot begin in the middle: all over again
+                        bar.update(-have)
+                        out.truncate(0)
+                        have, hasher = 0, cache.hasher_for(file.etag, file.size)
+                    for chunk in chunks:
+                        chunk = chunk[: file.size - have]
+                        out.write(chunk)
+                        hasher.update(chunk)
+                        have += len(chunk)
+                        count.downloaded += len(chunk)
+                        bar.update(len(chunk))
+            except hub.network_problems() as one:
+                problem = one
+            if have == file.size:
+                break
+            trouble = hub.explain(problem or TimeoutError(), planned.name)
+            if not trouble.passing:
+                raise trouble from problem
+            fruitless = 0 if have > before else fruitless + 1
+            if fruitless == len(PAUSES):
+                raise _broken_off(planned, file, have, trouble) from problem
+            out.flush()
+            time.sleep(PAUSES[fruitless])
+    return str(hasher.hexdigest())
+
+
+def _broken_off(planned: Plan, file: HubFile, have: int, trouble: HubError) -> HubError:
+    because = trouble.because if "error" in trouble.because else "the hub went silent"
+    kept = f", at {in_words(have)} of {in_words(file.size)}; that part is kept" if have else ""
+    return HubError(
+        planned.name,
+        f"the download of {file.name} broke off ({because}{kept})",
+        f"run 'biollm fetch {planned.name}' to go on from there",
+    )
+
+
+def _unwritable(problem: OSError, name: str) -> HubError:
+    where = shown(cache.root())
+    if cache.no_room(problem):
+        return HubError(
+            name,
+            f"the disk (or your quota) is full in {where}",
+            "make room, or set HF_HOME to a folder on a larger disk; what has arrived is kept",
+        )
+    return HubError(
+        name,
+        f"the cache {where} cannot be written ({problem.strerror or problem})",
+        "set HF_HOME to a folder of your own",
+    )
+
+
+def _link(blob: Path, pointer: Path) -> None:
+    """Give a blob its name in the snapshot: a relative link, or the file itself where links cannot be made."""
+    pointer.parent.mkdir(parents=True, exist_ok=True)
+    if not blob.exists() or (pointer.is_symlink() and pointer.readlink().name == blob.name):
+        return
+    pointer.unlink(missing_ok=True)
+    try:
+        pointer.symlink_to(Path("..", "..", "blobs", blob.name))
+    except (OSError, NotImplementedError) as problem:
+        if isinstance(problem, OSError) and cache.no_room(problem):
+            raise
+        blob.replace(pointer)
+
+
+def _point_main(base: Path, commit: str) -> None:
+    """Make this commit the newest, in one step: a reader never meets half of its name."""
+    ref = base / "refs" / "main"
+    if ref.is_file() and ref.read_text() == commit:
+        return
+    ref.parent.mkdir(exist_ok=True)
+    temporary = ref.with_name(f"main.{time.time_ns()}")
+    temporary.write_text(commit)
+    temporary.replace(ref)
