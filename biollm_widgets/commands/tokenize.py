@@ -18,8 +18,6 @@ from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, Tokenizati
 
 DNA_MODEL = "zhihan1996/DNABERT-2-117M"
 PROTEIN_MODEL = "nferruz/ProtGPT2"
-# Any of these lets transformers make a tokenizer where there is no tokenizer.json.
-TOKENIZER_FILES = ("tokenizer_config.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
 MOST_BASES = 1_000_000  # of one record; its tokens and their table are half a gigabyte then
 MOST_LETTERS = 40  # of a token in the table; the JSON has all
 
@@ -159,15 +157,17 @@ def _tokenizer(name: Optional[str], kmer: Optional[int], char: bool, protein: bo
         if folder.suffix != ".json":
             raise InputError(f"{folder} is no tokenizer; name a model, a folder with a tokenizer.json, or that file.")
         return _read(folder)
-    if (folder / "tokenizer.json").is_file():
-        return _read(folder / "tokenizer.json")
-
+    if (there := _ready_made(folder)) is not None:
+        return there
+    from biollm_widgets.models.cache import TOKENIZER_FILES
+    from biollm_widgets.models.catalog import require
     from biollm_widgets.models.locate import locate
 
-    path = locate(name)
-    if (Path(path) / "tokenizer.json").is_file():
-        return _read(Path(path) / "tokenizer.json")
-    if Path(path).is_dir() and not any((Path(path) / file).is_file() for file in TOKENIZER_FILES):
+    require(name, "tokenize")
+    path = locate(name, weights=False)
+    if (there := _ready_made(Path(path))) is not None:
+        return there
+    if not any((Path(path) / file).is_file() for file in TOKENIZER_FILES):
         raise InputError(f"The folder {path} holds no tokenizer; name one that save_pretrained of a tokenizer wrote.")
     from transformers import AutoTokenizer
 
@@ -178,6 +178,14 @@ def _tokenizer(name: Optional[str], kmer: Optional[int], char: bool, protein: bo
         raise InputError(
             f"The tokenizer of {name} cannot be loaded ({reason}); name a model that has one."
         ) from problem
+
+
+def _ready_made(folder: Path) -> Any:
+    """The tokenizer of a folder that needs no transformers: DNABERT's k-mers, or a `tokenizer.json`; else None."""
+    kmers = KmerTokenizer.of_vocabulary(folder / "vocab.txt")
+    if kmers is None and (folder / "tokenizer.json").is_file():
+        return _read(folder / "tokenizer.json")
+    return kmers
 
 
 def _read(file: Path) -> Any:

@@ -6,31 +6,37 @@ import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Union
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.models.catalog import require
 from biollm_widgets.models.locate import locate
+from biollm_widgets.tokenization import KmerTokenizer
 
 
 def load_encoder(name: Union[str, os.PathLike] = "zhihan1996/DNABERT-2-117M") -> tuple[Any, Any]:
     """The tokenizer and the encoder (in float32, not training) of a model that `locate` finds.
 
-    DNABERT-2 comes as our own class, which its published config does not name; any other encoder of transformers
-    comes by `AutoModel`.
+    DNABERT-2 and DNABERT-S come as our own class, which their published configs do not name; any other encoder of
+    transformers comes by `AutoModel`. With DNABERT comes `KmerTokenizer`, which cuts a plain sequence as it was
+    trained to read it.
 
     Raises
     ------
     InputError
-        When the model cannot be found, or cannot be loaded without remote code.
+        When the model cannot be found, cannot be loaded without remote code, or the catalog knows that it makes no
+        embeddings of DNA.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2Model
 
+    require(os.fspath(name), "embed")
     path = locate(os.fspath(name))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        tokenizer = KmerTokenizer.of_vocabulary(Path(path) / "vocab.txt") or AutoTokenizer.from_pretrained(path)
         try:
             config = DNABert2Config.from_pretrained(path)
             ours = config.model_type == "dnabert2"

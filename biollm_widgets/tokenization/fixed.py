@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
@@ -66,9 +67,13 @@ class FixedTokenizer:
         add_special_tokens: bool = True,
         padding: bool = False,
         return_tensors: Optional[str] = None,
+        return_special_tokens_mask: bool = False,
         **ignored: Any,
     ) -> dict[str, Any]:
         """`input_ids` and `attention_mask` of a text or of a list of texts: lists, or "np" or "pt" arrays (n, longest).
+
+        With `return_special_tokens_mask` also `special_tokens_mask`: 1 for [CLS], [SEP] and padding. [UNK] is 0: it
+        stands for a part of the sequence.
 
         Raises
         ------
@@ -81,17 +86,23 @@ class FixedTokenizer:
         if return_tensors and not padding and any(len(row) != longest for row in rows):
             raise InputError("The texts have different numbers of tokens; pass padding=True to put them in one array.")
         to = longest if padding else 0
-        masks = [[1] * len(row) + [0] * max(0, to - len(row)) for row in rows]
-        rows = [row + [PAD] * max(0, to - len(row)) for row in rows]
+        gaps = [max(0, to - len(row)) for row in rows]
+        found = {
+            "input_ids": [row + [PAD] * gap for row, gap in zip(rows, gaps, strict=True)],
+            "attention_mask": [[1] * len(row) + [0] * gap for row, gap in zip(rows, gaps, strict=True)],
+        }
+        if return_special_tokens_mask:
+            found["special_tokens_mask"] = [
+                [int(number in (PAD, CLS, SEP)) for number in row] for row in found["input_ids"]
+            ]
         if return_tensors is None:
-            single = isinstance(text, str)
-            return {"input_ids": rows[0] if single else rows, "attention_mask": masks[0] if single else masks}
+            return {key: values[0] for key, values in found.items()} if isinstance(text, str) else found
         if return_tensors == "np":
-            return {"input_ids": np.array(rows, dtype=np.int64), "attention_mask": np.array(masks, dtype=np.int64)}
+            return {key: np.array(values, dtype=np.int64) for key, values in found.items()}
         if return_tensors == "pt":
             import torch
 
-            return {"input_ids": torch.tensor(rows), "attention_mask": torch.tensor(masks)}
+            return {key: torch.tensor(values) for key, values in found.items()}
         raise InputError(f"return_tensors is np or pt, not {return_tensors!r}.")
 
     def convert_ids_to_tokens(self, ids: Union[int, Iterable[int]]) -> Any:
@@ -182,6 +193,22 @@ class KmerTokenizer(FixedTokenizer):
 
     def __repr__(self) -> str:
         return f"KmerTokenizer({self.k})"
+
+    @classmethod
+    def of_vocabulary(cls, file: Path) -> Optional[KmerTokenizer]:
+        """The tokenizer whose vocabulary a `vocab.txt` of DNABERT's is, word for word; None for any other file.
+
+        DNABERT's own files make a tokenizer of words between blanks, for which "ACGTACGT" is one unknown word.
+        """
+        try:
+            words = file.read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            return None
+        k = len(words[-1]) if words else 0
+        if not 1 <= k <= MOST_K or len(words) != len(SPECIAL) + len(DNABERT_ORDER) ** k:
+            return None
+        tokenizer = cls(k)
+        return tokenizer if words == list(tokenizer.vocab) else None
 
 
 class CharTokenizer(FixedTokenizer):
