@@ -17,6 +17,8 @@ VERBS = {
     "embed": "Turn DNA sequences into vectors, one a sequence.",
     "classify": "Predict labels from embeddings, against honest baselines.",
     "finetune": "Fine-tune DNABERT-2 with the flags of its own train.py.",
+    "models": "List the models of the lessons, and which of them are on this computer.",
+    "fetch": "Download models ahead, with size against free disk first.",
 }
 
 
