@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,10 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         skip_or_fail(f"The folder of real data, {SHARED}, is not here; put it beside the project to run this test.")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def may_mount() -> None:
+    """For tests of full and of read-only disks: a process may make mounts of its own (`unshare -m`)."""
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode:
+        skip_or_fail("A disk of one's own needs unshare and the right to mount; run this test as root, on Linux.")
