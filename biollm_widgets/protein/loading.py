@@ -57,7 +57,8 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
             )
         tokenizer = AutoTokenizer.from_pretrained(path)
         with quietly():
-            model, gaps = AutoModelForCausalLM.from_pretrained(path, output_loading_info=True)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(path, output_loading_info=True)
+        model, gaps = loaded
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as problem:
         if isinstance(problem, InputError):
             raise

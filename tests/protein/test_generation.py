@@ -71,7 +71,7 @@ def test_without_a_seed_one_is_chosen_told_and_makes_the_same_again(stand_in):
 
 
 def test_settings_saved_as_json_make_the_same_sequences_again_and_name_their_model(stand_in, tmp_path, capsys):
-    tokenizer, model = stand_in
+    tokenizer, _ = stand_in
     made = generate(
         MOTIF, 3, max_length=60, temperature=0.7, top_k=40, top_p=0.9, repetition_penalty=1.1, seed=7,
         model=STAND_IN, **LOADED,

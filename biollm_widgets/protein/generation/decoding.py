@@ -139,7 +139,8 @@ def grow(
             whole = True
             if growth.stopped or not len(alive) or step == most - 1:
                 break
-            logits = model(ids[:, -1:].to(device), past_key_values=past, use_cache=True).logits[:, -1].float().cpu()
+            out = model(ids[:, -1:].to(device), past_key_values=past, use_cache=True)
+            past, logits = out.past_key_values, out.logits[:, -1].float().cpu()  # a tuple is a new one each time
     except KeyboardInterrupt:
         growth.stopped = True
         whole = False

@@ -154,7 +154,8 @@ def _source(model: Any, tokenizer: Any, device: Any, name: str) -> Generator:
         return found if tokenizer is None else found._replace(tokenizer=tokenizer)
     if tokenizer is None:
         raise InputError("A loaded model goes with its tokenizer; give tokenizer=AutoTokenizer.from_pretrained(...).")
-    if not hasattr(model, "generate") or not hasattr(model, "config"):
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    if head is None or not hasattr(model, "config"):
         raise InputError(
             f"A {type(model).__name__} does not write sequences; load one with AutoModelForCausalLM.from_pretrained."
         )
