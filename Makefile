@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 DAY4 := .venv-day4
 SOURCES := biollm_widgets training benchmarks tests
 
-.PHONY: help lab test quick check matrix constraints benchmarks embedded-dna embedded-dna-table clean
+.PHONY: help lab test quick check matrix constraints benchmarks embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
 
 help:
 	@echo "make lab           install into .venv and open JupyterLab on the first lesson"
@@ -18,9 +18,11 @@ help:
 	@echo "make quick         the tests that take seconds"
 	@echo "make check         style and types alone"
 	@echo "make matrix        the quick tests on transformers 4.50.3 (the cluster's versions) and on the newest"
-	@echo "make benchmarks    every figure that the README quotes (about 15 minutes)"
+	@echo "make benchmarks    every figure that the README quotes (about 25 minutes)"
 	@echo "make embedded-dna GENOME=file.fna.gz    pretrain the embedded DNA model anew (an hour or two)"
 	@echo "make embedded-dna-table GENOME=file.fna.gz CODING=file.csv    measure it again for its README"
+	@echo "make embedded-protein PROTEINS='a.fasta.gz b.fasta.gz'    pretrain the embedded protein model anew (an hour and a half)"
+	@echo "make embedded-protein-table PROTEINS='...'    measure it again for its README"
 	@echo "make constraints   resolve constraints.txt again (needs uv)"
 
 $(VENV)/bin/python:
@@ -62,6 +64,7 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.importing
 	$(BIN)/python -m benchmarks.embed
 	$(BIN)/python -m benchmarks.finetune
+	$(BIN)/python -m benchmarks.generate
 
 embedded-dna: $(VENV)/.dev
 	$(BIN)/python -m training.pretrain_dna --genome $(GENOME) --out output/dna
@@ -69,6 +72,13 @@ embedded-dna: $(VENV)/.dev
 
 embedded-dna-table: $(VENV)/.dev
 	$(BIN)/python -m training.evaluate_dna --genome $(GENOME) --coding $(CODING)
+
+embedded-protein: $(VENV)/.dev
+	$(BIN)/python -m training.pretrain_protein --proteins $(PROTEINS) --out output/protein
+	$(BIN)/python -m training.pack_protein output/protein biollm_widgets/models/embedded/protein
+
+embedded-protein-table: $(VENV)/.dev
+	$(BIN)/python -m training.evaluate_protein --proteins $(PROTEINS)
 
 constraints: $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet uv

@@ -17,6 +17,7 @@ VERBS = {
     "embed": "Turn DNA sequences into vectors, one a sequence.",
     "classify": "Predict labels from embeddings, against honest baselines.",
     "finetune": "Fine-tune DNABERT-2 with the flags of its own train.py.",
+    "generate": "Let ProtGPT2 write proteins, and judge them.",
     "models": "List the models of the lessons, and which of them are on this computer.",
     "fetch": "Download models ahead, with size against free disk first.",
 }
@@ -41,7 +42,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="biollm-widgets", message="%(package)s %(version)s")
 def main() -> None:
-    """Biological language models by hand: tokens, embeddings, classification and fine-tuning of DNA."""
+    """Biological language models by hand: tokens, embeddings, classification and fine-tuning of DNA, proteins."""
 
 
 def run(arguments: Optional[list[str]] = None) -> Any:

@@ -28,8 +28,9 @@ from biollm_widgets.models.catalog import EMBEDDED
 from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM, DNABert2Model
 from training.bits import markov_bits, masked_bits, token_unigram_bits
 from training.genome import load_corpus, windows
+from training.tables import put_table
 
-BEGIN, END = "<!-- table: python -m training.evaluate_dna -->", "<!-- end of table -->"
+COMMAND = "python -m training.evaluate_dna"
 FOLDER = EMBEDDED / "dna"
 SEEDS = (1, 2, 3, 4, 5)
 # Chosen on a quarter of the training rows of split 1, among rates of 1e-4 to 1e-3; the same for both kinds of weights.
@@ -131,8 +132,6 @@ def main() -> None:
     scores.update(finetuned(sequences, labels, args.finetune_splits))
 
     lines = [
-        BEGIN,
-        "",
         "| held-out DNA | bits per base |",
         "|---|---|",
         *(f"| {name} | {value:.3f} |" for name, value in bits.items()),
@@ -143,12 +142,7 @@ def main() -> None:
     for name, values in scores.items():
         spread = f"{np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
         lines.append(f"| {name} | {values[0]:.3f} | {np.mean(values):.3f} | {spread} | {len(values)} |")
-    lines += ["", END]
-    readme = FOLDER / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    readme.write_text(before + "\n".join(lines) + after, encoding="utf-8")
-    print("\n".join(lines))
+    put_table(FOLDER / "README.md", COMMAND, lines)
     print(json.dumps({"bits": bits, "mcc": scores}))
 
 

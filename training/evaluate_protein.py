@@ -1,0 +1,109 @@
+"""Measure the embedded protein model and put the tables into its README.
+
+    python -m training.evaluate_protein --proteins ECOLI.fasta.gz YEAST.fasta.gz
+
+Bits a residue on the families that were held out; and what it writes: how proteins begin and end, what they are made
+of, and the longest stretch that each shares with a protein it was trained on. Beside them stand natural proteins of the
+held-out families and the same residues shuffled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+from biollm_widgets.models.catalog import EMBEDDED
+from biollm_widgets.protein.composition import composition
+from biollm_widgets.protein.control import shuffled
+from biollm_widgets.protein.generation import generate
+from biollm_widgets.protein.references import References
+from training.proteomes import load_proteins
+from training.residue_bits import markov_bits, model_bits, uniform_bits
+from training.tables import put_table
+
+COMMAND = "python -m training.evaluate_protein"
+FOLDER = EMBEDDED / "protein"
+WAYS: dict[str, dict[str, Any]] = {
+    "the authors' settings, up to 1,024 tokens": {"max_length": 1024},
+    "the same, up to 100 tokens (the chapter)": {"max_length": 100},
+    "no penalty, nothing cut off, up to 1,024 tokens": {"max_length": 1024, "repetition_penalty": 1.0, "top_k": 0},
+}
+
+
+def bits(train: list[str], test: list[str]) -> list[str]:
+    """The rows of the first table."""
+    tokenizer = AutoTokenizer.from_pretrained(FOLDER)
+    model = GPT2LMHeadModel.from_pretrained(FOLDER).eval()
+    torch.manual_seed(1)
+    untrained = GPT2LMHeadModel(GPT2Config.from_pretrained(FOLDER)).eval()
+    measured, too_long = model_bits(model, tokenizer, test)
+    # The others are measured on the same proteins.
+    fits = [s for s in test if len(tokenizer(s)["input_ids"]) + len(s) // 60 + 4 <= 1024] if too_long else test
+    rows = {
+        "uniform": uniform_bits(),
+        "composition (order-0 Markov)": markov_bits(train, fits, 0),
+        "order-1 Markov": markov_bits(train, fits, 1),
+        "order-2 Markov": markov_bits(train, fits, 2),
+        "order-3 Markov": markov_bits(train, fits, 3),
+        "the same network, untrained": model_bits(untrained, tokenizer, test)[0],
+        "embedded model": measured,
+    }
+    note = f" ({len(fits)} proteins; {too_long} too long for 1,024 tokens left out)"
+    return [
+        f"| held-out families{note} | bits a residue |",
+        "|---|---|",
+        *(f"| {name} | {value:.3f} |" for name, value in rows.items()),
+    ]
+
+
+def described(name: str, sequences: Iterable[str], ended: str, known: References, train_shares: Any) -> str:
+    """A row of the second table."""
+    written = [sequence for sequence in sequences if sequence]
+    shared = np.array([known.longest_shared(sequence).length for sequence in written])
+    starts = sum(sequence.startswith("M") for sequence in written) / len(written)
+    made_of = composition(written, train_shares)
+    return (
+        f"| {name} | {len(written)} | {starts:.0%} | {ended} | {np.median([len(s) for s in written]):.0f} "
+        f"| {made_of.distance:.4f} | {np.median(shared):.0f} | {shared.max()} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--proteins", required=True, nargs="+", help="the proteomes that it was trained on")
+    parser.add_argument("--count", type=int, default=200, help="proteins to write in each way")
+    args = parser.parse_args()
+
+    proteins = load_proteins(args.proteins)
+    lines = bits(proteins.train, proteins.test)
+    known = References({f"protein_{i}": sequence for i, sequence in enumerate(proteins.train)})
+    lines += [
+        "",
+        "| proteins | how many | start with M | ended by themselves | median residues | composition, bits from the "
+        "training set's | longest stretch shared with a training protein: median | longest of all |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    junk = 0
+    for name, settings in WAYS.items():
+        made = generate(None, args.count, seed=1, model=FOLDER, with_perplexity=False, **settings)
+        junk += sum(design.left_out for design in made)
+        ended = f"{sum(design.finished for design in made) / len(made):.0%}"
+        lines.append(described(name, made.sequences, ended, known, proteins.train))
+        if len(lines) and "authors" in name:
+            mixed = [shuffled(sequence, seed=i)[0] for i, sequence in enumerate(made.sequences) if sequence]
+    lines.append(described("the first row's, shuffled", mixed, "", known, proteins.train))
+    natural = [sequence for sequence in proteins.test if len(sequence) < 1000][: args.count]
+    lines.append(described("natural proteins of the held-out families", natural, "", known, proteins.train))
+    lines += ["", f"Characters written that stand for no amino acid: {junk}."]
+    put_table(FOLDER / "README.md", COMMAND, lines)
+    print(json.dumps({"left out": proteins.left_out, "train": len(proteins.train), "test": len(proteins.test)}))
+
+
+if __name__ == "__main__":
+    main()
