@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Union
 
-from biollm_widgets.errors import InputError
 from biollm_widgets.models.catalog import require
+from biollm_widgets.models.loading import loading
 from biollm_widgets.models.locate import locate
 from biollm_widgets.tokenization import KmerTokenizer
 
@@ -35,37 +33,15 @@ def load_encoder(name: Union[str, os.PathLike] = "zhihan1996/DNABERT-2-117M") ->
 
     require(os.fspath(name), "embed")
     path = locate(os.fspath(name))
-    try:
+    with loading(name):
         tokenizer = KmerTokenizer.of_vocabulary(Path(path) / "vocab.txt") or AutoTokenizer.from_pretrained(path)
         try:
             config = DNABert2Config.from_pretrained(path)
             ours = config.model_type == "dnabert2"
         except ValueError:  # the config of a stock BERT, which it refuses
             ours = False
-        with _quietly():
-            model: Any = (DNABert2Model if ours else AutoModel).from_pretrained(path)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as problem:
-        if isinstance(problem, InputError):
-            raise
-        reason = str(problem).strip().splitlines()[0][:200] if str(problem).strip() else type(problem).__name__
-        raise InputError(f"{name} cannot be loaded without remote code ({reason}); name another model.") from problem
+        model: Any = (DNABert2Model if ours else AutoModel).from_pretrained(path)
     return tokenizer, model.to(torch.float32).eval()
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without transformers' bar over milliseconds and its table of a missing pooler, which no pooling here uses."""
-    from transformers.utils import logging
-
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
 
 
 def random_twin(model: Any, seed: int = 1) -> Any:

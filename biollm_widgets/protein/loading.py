@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, Optional, Union
 from weakref import WeakKeyDictionary
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.models.catalog import require
+from biollm_widgets.models.loading import loading
 from biollm_widgets.models.locate import ModelPath, locate
-from biollm_widgets.models.quiet import quietly
 
 _kept: dict[tuple[str, str], Generator] = {}
 _lighter: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
@@ -43,12 +44,13 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    require(os.fspath(name), "generate")
     path = locate(os.fspath(name))
     wanted = checked_device(device)
     key = (str(path), str(wanted))
     if key in _kept:
         return _kept[key]
-    try:
+    with loading(name):
         config = AutoConfig.from_pretrained(path)
         if type(config) not in AutoModelForCausalLM._model_mapping:
             raise InputError(
@@ -56,14 +58,8 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
                 "of proteins, such as nferruz/ProtGPT2."
             )
         tokenizer = AutoTokenizer.from_pretrained(path)
-        with quietly():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(path, output_loading_info=True)
-        model, gaps = loaded
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as problem:
-        if isinstance(problem, InputError):
-            raise
-        reason = str(problem).strip().splitlines()[0][:200] if str(problem).strip() else type(problem).__name__
-        raise InputError(f"{name} cannot be loaded without remote code ({reason}); name another model.") from problem
+        loaded: Any = AutoModelForCausalLM.from_pretrained(path, output_loading_info=True)
+    model, gaps = loaded
     # A tied head is no gap; anything else would be filled with random numbers, and the model would write noise.
     missing = sorted(set(gaps["missing_keys"]) - set(getattr(model, "_tied_weights_keys", None) or ()))
     if missing:
