@@ -7,6 +7,7 @@ as the real one, sends those who want a large file on to another host. It can be
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
 import json
@@ -183,6 +184,8 @@ class _HubHandler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind == "corrupt":
             middle = len(content) // 2
             content = content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+        if fault is not None and fault.kind == "gzip":
+            content, head = gzip.compress(content), {**head, "Content-Encoding": "gzip"}
         start, status = 0, 200
         wanted = re.fullmatch(r"bytes=(\d+)-", seen.range or "")
         if wanted and not (fault is not None and fault.kind == "no range"):
@@ -250,7 +253,8 @@ class Hub(Server):
         """From now on, answer requests for matching paths with a fault.
 
         kind: "status" (with `status` and perhaps `error`), "stall" or "cut" (after `at` bytes of the whole file),
-        "corrupt" (one byte is another), "no range" (every answer begins at the first byte).
+        "corrupt" (one byte is another), "no range" (every answer begins at the first byte), "gzip" (compressed, though
+        nobody asked for it).
         """
         self.faults.append(Fault(pattern, kind, times, **details))
 

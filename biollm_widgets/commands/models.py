@@ -81,8 +81,11 @@ def _page(entries: list[dict[str, Any]]) -> list[str]:
     for entry in closed:
         words = f"{entry['name']}: {entry['obstacle']}. Instead, {entry['instead']}."
         lines += textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-    lines += ["", f"The cache is {shown(cache.root())}; {in_words(cache.free_bytes(cache.root()))} are free there."]
-    return lines
+    try:
+        free = f"; {in_words(cache.free_bytes(cache.root()))} are free there"
+    except OSError:  # a folder of somebody else's
+        free = ""
+    return [*lines, "", f"The cache is {shown(cache.root())}{free}."]
 
 
 def _row(entry: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Union
 
+from biollm_widgets.errors import InputError
 from biollm_widgets.models.catalog import require
 from biollm_widgets.models.loading import loading
 from biollm_widgets.models.locate import locate
@@ -23,8 +24,8 @@ def load_encoder(name: Union[str, os.PathLike] = "zhihan1996/DNABERT-2-117M") ->
     Raises
     ------
     InputError
-        When the model cannot be found, cannot be loaded without remote code, or the catalog knows that it makes no
-        embeddings of DNA.
+        When the model cannot be found, cannot be loaded without remote code, does not fill its architecture, or when
+        the catalog knows that it makes no embeddings of DNA.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -40,7 +41,16 @@ def load_encoder(name: Union[str, os.PathLike] = "zhihan1996/DNABERT-2-117M") ->
             ours = config.model_type == "dnabert2"
         except ValueError:  # the config of a stock BERT, which it refuses
             ours = False
-        model: Any = (DNABert2Model if ours else AutoModel).from_pretrained(path)
+        kind: Any = DNABert2Model if ours else AutoModel
+        model, gaps = kind.from_pretrained(path, output_loading_info=True)
+    # A checkpoint of another architecture that calls itself a BERT would be filled up with random numbers, in silence.
+    # The pooler may be absent: no pooling here uses it.
+    missing = sorted(key for key in gaps["missing_keys"] if "pooler." not in key)
+    if missing:
+        raise InputError(
+            f"The weights of {name} do not fit the {type(model).__name__} that its config.json names "
+            f"({len(missing)} are missing, {missing[0]} first); name another model."
+        )
     return tokenizer, model.to(torch.float32).eval()
 
 

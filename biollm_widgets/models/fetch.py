@@ -134,7 +134,11 @@ def room(plans: Iterable[Plan]) -> tuple[int, int]:
         When they do not fit.
     """
     plans = list(plans)
-    missing, free = sum(one.missing for one in plans), cache.free_bytes(cache.root())
+    missing = sum(one.missing for one in plans)
+    try:
+        free = cache.free_bytes(cache.root())
+    except OSError as problem:
+        raise _unwritable(problem, ", ".join(one.name for one in plans)) from problem
     if missing and missing + HEADROOM > free:
         several = len(plans) > 1
         spare = f", and {in_words(HEADROOM)} to spare," if missing <= free else ""
@@ -176,7 +180,7 @@ def fetch(name: str, weights: bool = True, *, progress: bool = True) -> Fetched:
     """
     planned = plan(name, weights)
     missing, free = room([planned])
-    if missing and progress:
+    if missing and weights and progress:  # a tokenizer's few hundred kilobytes are not worth a line
         print(announce(planned, free), file=sys.stderr)
     return carry_out(planned, progress=progress)
 
@@ -204,6 +208,7 @@ def carry_out(planned: Plan, *, progress: bool = True) -> Fetched:
             unit="B",
             unit_scale=True,
             delay=0.5,
+            mininterval=0.5,
             disable=not progress or are_progress_bars_disabled(),
         ) as bar:
             # The small files first: a gated or vanished model is known before the gigabytes come.
@@ -341,7 +346,7 @@ def _broken_off(planned: Plan, file: HubFile, have: int, trouble: HubError) -> H
     return HubError(
         planned.name,
         f"the download of {file.name} broke off ({because}{kept})",
-        f"run 'biollm fetch {planned.name}' to go on from there",
+        f"run 'biollm fetch {planned.name}' to " + ("go on from there" if have else "try again"),
     )
 
 

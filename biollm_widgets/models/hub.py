@@ -75,13 +75,10 @@ def listing(name: str, timeout: float = HUB_TIMEOUT) -> Listing:
         When the hub is switched off, does not answer within `timeout` seconds, refuses, or does not know the name.
     """
     from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     if constants.HF_HUB_OFFLINE:
-        raise HubError(
-            name,
-            "the hub is switched off here (HF_HUB_OFFLINE)",
-            "unset HF_HUB_OFFLINE where there is a network, or give a folder",
-        )
+        raise explain(OfflineModeIsEnabled(), name)
     try:
         # The client's call for one file asks up to five times and prints a paragraph each time; this one asks once.
         with _no_telemetry():
@@ -118,12 +115,14 @@ def content(name: str, commit: str, file: HubFile, start: int = 0) -> Iterator[t
         headers["Range"] = f"bytes={start}-"
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     session: Any = get_session()
-    if hasattr(session, "stream"):  # httpx
+    if callable(getattr(session, "stream", None)):  # httpx; with requests it is a setting
         with session.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True) as answer:
             if answer.status_code >= 400:
                 answer.read()
             hf_raise_for_status(answer)
-            yield start if answer.status_code == 206 else 0, answer.iter_raw()
+            # Some proxy may compress all the same; the bytes as they come otherwise, so that none is held back.
+            chunks = answer.iter_bytes() if answer.headers.get("Content-Encoding") else answer.iter_raw()
+            yield start if answer.status_code == 206 else 0, chunks
     else:  # requests
         with session.get(url, headers=headers, timeout=timeout, stream=True) as answer:
             hf_raise_for_status(answer)
@@ -154,7 +153,7 @@ def network_problems() -> tuple[type[BaseException], ...]:
     return (mine[-1], TimeoutError, ConnectionError)
 
 
-def explain(problem: BaseException, name: str, state: str = "is not in the local cache") -> HubError:
+def explain(problem: BaseException, name: str) -> HubError:
     """What went wrong between here and the hub, in words, with its remedy."""
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
@@ -182,15 +181,15 @@ def explain(problem: BaseException, name: str, state: str = "is not in the local
     elif type(problem).__name__ == "ProxyError":
         because = "the proxy does not let the request through (HTTPS_PROXY, HTTP_PROXY)"
         remedy = "check the address of the proxy, or give a folder"
+    elif isinstance(problem, (ValueError, KeyError, TypeError)):  # no JSON, or not the hub's; requests' own is both
+        because = f"{constants.ENDPOINT} does not answer as the hub does (a login page of this network?)"
+        remedy = "open a page in a browser first, or give a folder"
     elif isinstance(problem, network_problems()):
         because, remedy, passing = "the hub does not answer", "check the connection, or give a folder", True
     elif isinstance(problem, OSError) and problem.filename:  # the client looks for a token beside the cache
         because = f"{problem.filename} cannot be read ({problem.strerror})"
         remedy = "set HF_HOME to a folder of your own"
-    elif isinstance(problem, (ValueError, KeyError, TypeError)):
-        because = f"{constants.ENDPOINT} does not answer as the hub does (a login page of this network?)"
-        remedy = "open a page in a browser first, or give a folder"
     else:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
         because, remedy = f"asking the hub failed ({first})", "check the connection, or give a folder"
-    return HubError(name, because, remedy, state=state, passing=passing)
+    return HubError(name, because, remedy, passing=passing)

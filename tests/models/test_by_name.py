@@ -161,6 +161,18 @@ def test_grover_is_a_bert_with_a_bpe_of_its_own(hub_cache, shared_data):
         np.testing.assert_allclose(vector, hidden[0].mean(0).numpy(), atol=1e-5)
 
 
+def test_a_checkpoint_that_only_calls_itself_a_bert_is_not_filled_up_with_random_numbers(dnabert, tmp_path):
+    """As DNABERT-2's own is, without its `alibi_starting_size`: transformers would say so in a table at most."""
+    path = locating.locate("DNABERT")
+    weights = torch.load(Path(path) / "pytorch_model.bin", weights_only=True)
+    for part in ("query", "key", "value"):
+        for kind in ("weight", "bias"):
+            weights.pop(f"bert.encoder.layer.1.attention.self.{part}.{kind}")
+    torch.save(weights, Path(path) / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"do not fit the BertModel .*6 are missing, encoder.layer.1.attention"):
+        load_encoder("DNABERT")
+
+
 def test_esmfolds_tokens_on_the_command_line(hub_cache, capsys):
     """The 33 words that transformers itself gives for a folding model; the weights play no part."""
     folder = hub_cache("facebook/esmfold_v1")

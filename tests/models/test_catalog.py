@@ -82,7 +82,7 @@ def test_esmfold_has_as_many_parameters_as_the_class_and_its_size_is_that_of_a_h
         model = EsmForProteinFolding(config)
     whole, stem = (sum(weights.numel() for weights in part.parameters()) for part in (model, model.esm))
     entry = find("ESMFold")
-    assert entry.parameters == whole
+    assert entry.parameters == pytest.approx(whole, rel=0.001)  # transformers 4 adds a table of positions, unused
     assert entry.size_bytes == pytest.approx(2 * stem + 4 * (whole - stem), rel=0.002)
 
 
