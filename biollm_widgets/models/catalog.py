@@ -81,7 +81,7 @@ class Model:
         return f" Instead, {self.instead}." if self.instead else ""
 
 
-_DNA = ("tokenize", "embed", "classify")
+_DNA = ("tokenize", "embed", "classify", "finetune")
 
 CATALOG = (
     Model(
@@ -94,7 +94,7 @@ CATALOG = (
         alphabet="dna",
         # BertForMaskedLM with 4,101 tokens has 89,196,549, the pooler 590,592 more: 359 MB, as the hub lists it
         parameters=89_787_141,
-        tokenizer="overlapping 6-mers, 4,101 tokens",
+        tokenizer="overlapping 6-mers (finetune --kmer 6), 4,101 tokens",
         licence="Apache-2.0",
         size_bytes=359_000_000,
         paper="doi:10.1093/bioinformatics/btab083",
@@ -113,7 +113,7 @@ CATALOG = (
         licence="Apache-2.0",
         size_bytes=468_000_000,
         paper="arXiv:2306.15006",
-        verbs=(*_DNA, "finetune"),
+        verbs=_DNA,
         stand_in=EMBEDDED / "dna",
         stand_in_words="the same architecture made small, trained on the E. coli genome alone",
     ),
@@ -130,7 +130,7 @@ CATALOG = (
         licence="Apache-2.0",
         size_bytes=468_000_000,
         paper="arXiv:2402.08777",
-        verbs=(*_DNA, "finetune"),
+        verbs=_DNA,
     ),
     Model(
         name="DNAGPT",

@@ -112,8 +112,9 @@ def test_another_vocabulary_is_not_taken_for_dnaberts(tmp_path, damage):
     assert KmerTokenizer.of_vocabulary(tmp_path / "nowhere.txt") is None
 
 
-def test_dnabert_s_is_loaded_by_dnabert_2s_class(hub_cache, shared_data):
-    """Its authors saved the bare encoder: parameters without the prefix `bert.`."""
+@pytest.fixture
+def dnabert_s(hub_cache, shared_data) -> Path:
+    """DNABERT-2's architecture, of which the authors saved the bare encoder: parameters without the prefix `bert.`."""
     folder = hub_cache("zhihan1996/DNABERT-S")
     published = shared_data / "dnabert2_reference" / "model"
     weights = torch.load(published / "pytorch_model.bin", weights_only=True)
@@ -124,7 +125,11 @@ def test_dnabert_s_is_loaded_by_dnabert_2s_class(hub_cache, shared_data):
     (folder / "config.json").write_text(json.dumps(config))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).write_bytes((shared_data / "dnabert2_tokenizer" / name).read_bytes())
+    return published
 
+
+def test_dnabert_s_is_loaded_by_dnabert_2s_class(dnabert_s):
+    published = dnabert_s
     tokenizer, encoder = load_encoder("DNABERT-S")
     assert isinstance(encoder, DNABert2Model)
     known = DNABert2Model.from_pretrained(published).eval()
@@ -197,6 +202,34 @@ def test_what_cannot_be_embedded_is_a_sentence_and_not_a_download(hub_cache, cap
             cli.run(["embed", str(tmp_path / "a.fa"), "--model", name, "--out", str(tmp_path / "a.npz")])
         assert end.value.code == 2
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["DNABERT", "DNABERT-S"])
+def test_fine_tuning_takes_them_by_name(kind, hub_cache, dnabert, dnabert_s, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{sequence[: 18 - i]}ACGT{'GC' * i},{i % 2}" for i in range(4) for sequence in (SEQUENCES[0], "GGCC" * 5)]
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.csv").write_text("sequence,label\n" + "\n".join(rows) + "\n")
+    kmers = ["--kmer", "6"] if kind == "DNABERT" else []
+    with pytest.raises(SystemExit) as end:
+        cli.run(
+            ["finetune", "--model_name_or_path", kind, *kmers, "--data_path", ".", "--model_max_length", "32",
+             "--max_steps", "1", "--per_device_train_batch_size", "4", "--output_dir", "out"]
+        )  # fmt: skip
+    out, err = capsys.readouterr()
+    assert end.value.code == 0, err
+    # Only what no checkpoint of a language model has is new.
+    (new,) = [line for line in (out + err).splitlines() if line.startswith("New, not pretrained: ")]
+    assert new in ("New, not pretrained: bert.pooler.dense, classifier.", "New, not pretrained: classifier.")
+
+
+def test_what_cannot_be_fine_tuned_is_a_sentence(hub_cache, tmp_path, capsys):
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.csv").write_text("sequence,label\nACGT,0\nACGG,1\n")
+    with pytest.raises(SystemExit) as end:
+        cli.run(["finetune", "--model_name_or_path", "HyenaDNA", "--data_path", str(tmp_path)])
+    assert end.value.code == 2
+    assert "biollm cannot fine-tune HyenaDNA: it needs code from its own repository" in capsys.readouterr().err
 
 
 def test_the_published_tokenizer_of_protgpt2_loads_by_name(hub_cache, shared_data):

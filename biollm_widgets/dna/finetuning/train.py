@@ -35,6 +35,7 @@ from biollm_widgets.dna.finetuning.stored import store
 from biollm_widgets.dna.finetuning.trainer import FineTuner
 from biollm_widgets.dna.splits import Splits, read_splits
 from biollm_widgets.errors import InputError
+from biollm_widgets.models.catalog import require
 from biollm_widgets.models.locate import locate
 
 
@@ -144,6 +145,7 @@ class Run:
     def go(self) -> FinetuneResult:
         splits = self.read()
         with self.quiet_unless_first():
+            require(self.own.model_name_or_path, "finetune")
             place = locate(self.own.model_name_or_path)
         tokenizer = rungs.load_tokenizer(place, self.own)
         parts, notes = encode_splits(splits, tokenizer, self.own.model_max_length, self.own.kmer)
