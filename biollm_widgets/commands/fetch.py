@@ -126,4 +126,4 @@ def _sentence(entry: dict[str, Any]) -> str:
     how = "was here already, whole and checked" if entry["already_here"] else "is here, whole and checked"
     if entry["resumed_bytes"]:
         how += f" ({in_words(entry['resumed_bytes'])} of it from an earlier, broken download)"
-    return f"{entry['name']} {how}: {what}, in {shown(Path(entry['path']))}"
+    return f"{entry['name']} {how}: {what}, in {shown(cache.root())}"

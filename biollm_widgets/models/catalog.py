@@ -248,15 +248,6 @@ CATALOG = (
     ),
 )
 
-_DOES = {
-    "tokenize": "show tokens of",
-    "embed": "make embeddings with",
-    "classify": "classify with",
-    "finetune": "fine-tune",
-    "generate": "generate with",
-    "fetch": "fetch",
-}
-
 
 def find(name: str) -> Optional[Model]:
     """The catalog's entry for a hub id or a model's name, whatever its case; None when the lessons do not name it."""
@@ -283,7 +274,7 @@ def require(name: str, verb: str) -> Optional[Model]:
     if entry is None or Path(name).expanduser().is_dir():
         return None
     if entry.obstacle:
-        raise InputError(f"biollm cannot {_DOES[verb]} {entry.name}: {entry.obstacle}.{entry.advice}")
+        raise InputError(f"{entry.name} cannot be loaded here: {entry.obstacle}.{entry.advice}")
     if verb != "fetch" and verb not in entry.verbs:
         able = " and ".join(filter(None, (", ".join(entry.verbs[:-1]), *entry.verbs[-1:])))
         others = [model.id for model in CATALOG if verb in model.verbs]

@@ -229,7 +229,7 @@ def test_what_cannot_be_fine_tuned_is_a_sentence(hub_cache, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         cli.run(["finetune", "--model_name_or_path", "HyenaDNA", "--data_path", str(tmp_path)])
     assert end.value.code == 2
-    assert "biollm cannot fine-tune HyenaDNA: it needs code from its own repository" in capsys.readouterr().err
+    assert "HyenaDNA cannot be loaded here: it needs code from its own repository" in capsys.readouterr().err
 
 
 def test_the_published_tokenizer_of_protgpt2_loads_by_name(hub_cache, shared_data):

@@ -99,8 +99,8 @@ def test_others_are_not_found_and_pass(name):
 
 REFUSED = [
     ("HyenaDNA", "embed", "needs code from its own repository, which this package never runs. Instead, take DNABERT-2"),
-    ("LongSafari/hyenadna-large-1m-seqlen-hf", "fetch", "biollm cannot fetch HyenaDNA: it needs code"),
-    ("DNAGPT", "generate", "biollm cannot generate with DNAGPT: its weights are on a shared drive"),
+    ("LongSafari/hyenadna-large-1m-seqlen-hf", "fetch", "HyenaDNA cannot be loaded here: it needs code"),
+    ("DNAGPT", "generate", "DNAGPT cannot be loaded here: its weights are on a shared drive"),
     ("ProteinBERT", "tokenize", "it is a Keras model"),
     ("ProGen", "generate", "take ProtGPT2 for new proteins"),
     ("nferruz/ProtGPT2", "embed", "ProtGPT2 (next token of natural proteins) is for tokenize and generate here, not"),
