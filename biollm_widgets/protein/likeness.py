@@ -42,6 +42,7 @@ GAP_OPEN, GAP_EXTEND = 11, 1  # BLASTP's defaults: a gap of k residues costs 11 
 LAMBDA, K = 0.267, 0.041
 # So unlikely by chance that a relationship is the better explanation: the bound that is usual in protein searches.
 MOST_BY_CHANCE = 1e-3
+EULER = 0.5772156649  # the mean of an extreme value distribution lies this many scales above its place
 CANDIDATES = 100
 # Letters that BLOSUM62 lacks, as what they are nearest to: selenocysteine, pyrrolysine, isoleucine or leucine.
 _STAND_INS = str.maketrans({"U": "C", "O": "K", "J": "L"})
@@ -86,7 +87,7 @@ class Nearest:
         Its place in the references, from 0; -1 when there is none.
     alignment : Alignment
     residues, residues_there : int
-        How long the sequence and the reference are.
+        How long the sequence (without a prompt that it begins with) and the reference are.
     e_value : float
         How many alignments of this score one expects by chance in a search of this size (Karlin and Altschul 1990,
         PNAS 87:2264); NaN when there is none. Without BLAST's correction for ends, so a little larger than BLAST's.
@@ -113,7 +114,7 @@ class Nearest:
 
     @property
     def coverage(self) -> float:
-        """The share of the sequence's residues that lie within the alignment, in percent."""
+        """The share of the residues that lie within the alignment, in percent."""
         return 100 * (self.alignment.end - self.alignment.start) / self.residues if self.residues else math.nan
 
     @property
@@ -128,14 +129,25 @@ class Nearest:
         return max((found.score for found in self.shuffled), default=math.nan)
 
     @property
+    def chance(self) -> float:
+        """How often a shuffled copy of the sequence would reach the score, 0 to 1; NaN when none was made.
+
+        The best scores of shuffled copies follow an extreme value distribution of scale 1 / lambda (Karlin and Altschul
+        1990); its place is taken from the mean of those that were made.
+        """
+        if not self.shuffled:
+            return math.nan
+        place = sum(found.score for found in self.shuffled) / len(self.shuffled) - EULER / LAMBDA
+        return -math.expm1(-math.exp(min(700.0, -LAMBDA * (self.alignment.score - place))))
+
+    @property
     def more_than_chance(self) -> bool:
-        """Whether the E-value is at most 0.001 and no shuffled copy reaches the score.
+        """Whether the E-value is at most 0.001, and so is the chance of a shuffled copy where some were made.
 
         Both are needed: the E-value takes residues for equally distributed everywhere, and a sequence of two kinds of
         residues aligns well with everything that is rich in them; its shuffled copies do just as well.
         """
-        beaten = not self.shuffled or self.alignment.score > self.shuffled_score
-        return self.e_value <= MOST_BY_CHANCE and beaten
+        return self.e_value <= MOST_BY_CHANCE and not self.chance > MOST_BY_CHANCE
 
     def sentence(self) -> str:
         """What was found and what it is worth, for people."""
@@ -154,7 +166,7 @@ class Nearest:
             return f"Nearest of {of}: {found}. That is more than chance{control}."
         columns, bound = self.alignment.columns, twilight(self.alignment.columns)
         if self.shuffled and self.e_value <= MOST_BY_CHANCE:
-            why = "that comes of its composition, not of its order"
+            why = "that comes of its composition more than of its order"
         elif self.identity < bound:
             why = f"less than {bound:.0f} % over {columns} columns says nothing (twilight zone, Rost 1999)"
         else:
@@ -261,7 +273,8 @@ def nearest(
     seed : int
         Of the shuffling.
     prompt : str
-        Left in place by the shuffling where the sequence begins with it.
+        Where the sequence begins with it, only what was written after it is searched with: that a natural prompt is
+        natural is no news.
 
     Returns
     -------
@@ -274,17 +287,19 @@ def nearest(
         For a letter that is no residue, and references that cannot be read.
     """
     known = References.of(references)
-    sequence = checked(sequence)
-    number, found, aligned = _best(sequence, known, exhaustive, candidates)
-    copies = shuffled(sequence, shuffles if found.columns else 0, seed=seed, prompt=prompt)
+    sequence, prompt = checked(sequence), checked(prompt, "the prompt")
+    before = len(prompt) if prompt and sequence.startswith(prompt) else 0
+    written = sequence[before:]
+    number, found, aligned = _best(written, known, exhaustive, candidates)
+    copies = shuffled(written, shuffles if found.columns else 0, seed=seed, keep_start=not before)
     control = tuple(_best(copy, known, exhaustive, candidates)[1] for copy in copies)
     return Nearest(
         known.names[number] if number >= 0 else "",
         number,
-        found,
-        len(sequence),
+        found._replace(start=found.start + before, end=found.end + before) if found.columns else found,
+        len(written),
         len(known.sequences[number]) if number >= 0 else 0,
-        e_value(found.score, len(sequence), known.residues) if found.columns else math.nan,
+        e_value(found.score, len(written), known.residues) if found.columns else math.nan,
         aligned,
         len(known),
         control,
