@@ -19,8 +19,8 @@ import torch
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from biollm_widgets.models.catalog import EMBEDDED
-from biollm_widgets.protein.composition import composition
-from biollm_widgets.protein.control import shuffled
+from biollm_widgets.protein.composition import Composition, compare, composition
+from biollm_widgets.protein.control import shuffled_set
 from biollm_widgets.protein.generation import generate
 from biollm_widgets.protein.references import References
 from training.proteomes import load_proteins
@@ -62,12 +62,12 @@ def bits(train: list[str], test: list[str]) -> list[str]:
     ]
 
 
-def described(name: str, sequences: Iterable[str], ended: str, known: References, train_shares: Any) -> str:
+def described(name: str, sequences: Iterable[str], ended: str, known: References, natural: Composition) -> str:
     """A row of the second table."""
     written = [sequence for sequence in sequences if sequence]
     shared = np.array([known.longest_shared(sequence).length for sequence in written])
     starts = sum(sequence.startswith("M") for sequence in written) / len(written)
-    made_of = composition(written, train_shares)
+    made_of = compare(written, natural)
     return (
         f"| {name} | {len(written)} | {starts:.0%} | {ended} | {np.median([len(s) for s in written]):.0f} "
         f"| {made_of.distance:.4f} | {np.median(shared):.0f} | {shared.max()} |"
@@ -82,6 +82,7 @@ def main() -> None:
 
     proteins = load_proteins(args.proteins)
     lines = bits(proteins.train, proteins.test)
+    natural = composition(proteins.train)
     known = References({f"protein_{i}": sequence for i, sequence in enumerate(proteins.train)})
     lines += [
         "",
@@ -90,16 +91,16 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|",
     ]
     junk = 0
+    first: list[str] = []
     for name, settings in WAYS.items():
         made = generate(None, args.count, seed=1, model=FOLDER, with_perplexity=False, **settings)
         junk += sum(design.left_out for design in made)
         ended = f"{sum(design.finished for design in made) / len(made):.0%}"
-        lines.append(described(name, made.sequences, ended, known, proteins.train))
-        if len(lines) and "authors" in name:
-            mixed = [shuffled(sequence, seed=i)[0] for i, sequence in enumerate(made.sequences) if sequence]
-    lines.append(described("the first row's, shuffled", mixed, "", known, proteins.train))
-    natural = [sequence for sequence in proteins.test if len(sequence) < 1000][: args.count]
-    lines.append(described("natural proteins of the held-out families", natural, "", known, proteins.train))
+        lines.append(described(name, made.sequences, ended, known, natural))
+        first = first or made.sequences
+    lines.append(described("the first row's, shuffled", shuffled_set(first), "", known, natural))
+    held_out = [sequence for sequence in proteins.test if len(sequence) < 1000][: args.count]
+    lines.append(described("natural proteins of the held-out families", held_out, "", known, natural))
     lines += ["", f"Characters written that stand for no amino acid: {junk}."]
     put_table(FOLDER / "README.md", COMMAND, lines)
     print(json.dumps({"left out": proteins.left_out, "train": len(proteins.train), "test": len(proteins.test)}))

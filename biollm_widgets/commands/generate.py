@@ -156,7 +156,7 @@ def _references(path: Optional[Path]) -> Any:
         return None
     from biollm_widgets.protein.likeness import References
 
-    return References(path)
+    return References.from_fasta(path)
 
 
 def _write(made: Generation, frame: pandas.DataFrame, path: Path) -> None:
@@ -204,9 +204,9 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("residues", "residues", str),
     ("isoelectric_point", "pI", lambda value: f"{value:.1f}"),
     ("gravy", "GRAVY", lambda value: f"{value:+.2f}"),
-    ("instability_index", "instability", lambda value: f"{value:.0f}"),
+    ("instability", "instability", lambda value: f"{value:.0f}"),
     ("nearest", "nearest", str),
-    ("nearest_identity", "identity", lambda value: f"{value:.0%}"),
+    ("nearest_identity", "identity", lambda value: f"{value:.0f} %"),
     ("flags", "flags", str),
 )
 

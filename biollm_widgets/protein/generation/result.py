@@ -136,7 +136,7 @@ class Generation:
             words += f", {cut} {'was' if cut == 1 else 'were'} cut off {by}"
         return f"{words}. Seed {self.settings.seed}."
 
-    def to_frame(self, references: Any = None, background: Any = None, judged: bool = True) -> pandas.DataFrame:
+    def to_frame(self, references: Any = None, background: Any = None) -> pandas.DataFrame:
         """A table with one row a design, the least surprising first, as the authors of ProtGPT2 rank them.
 
         Parameters
@@ -145,42 +145,39 @@ class Generation:
             Known proteins: adds the nearest to each design, and how alike they are.
         background : optional
             What to compare the composition with; natural proteins unless given.
-        judged : bool
-            Whether to add what `judge` says of each sequence.
 
         Returns
         -------
         DataFrame
-            `name`, `perplexity`, `finished`, `tokens`, then the columns of `judge` (or `residues` alone), and
-            `sequence` last.
+            `name`, `perplexity`, `finished`, `tokens`, then the columns of `judge` that apply (those of the prompt and
+            of the references only where there are some), and `sequence` last.
         """
         import pandas as pd
 
+        from biollm_widgets.protein.judging import judge
+
+        options = {} if background is None else {"background": background}
+        verdict = judge(
+            self.sequences,
+            names=[design.name for design in self.designs],
+            perplexity=[design.perplexity for design in self.designs],
+            prompt=self.settings.prompt or None,
+            references=references,
+            **options,
+        )
+        idle = [] if self.settings.prompt else [name for name in verdict.columns if name.startswith("prompt_")]
+        if references is None:
+            idle += [name for name in verdict.columns if name.startswith(("nearest", "longest_shared", "shared_with"))]
         frame = pd.DataFrame(
             {
                 "name": [design.name for design in self.designs],
-                "perplexity": [design.perplexity for design in self.designs],
                 "finished": [design.finished for design in self.designs],
                 "tokens": [design.tokens for design in self.designs],
-                "residues": [design.residues for design in self.designs],
-                "sequence": self.sequences,
             }
-        )
-        if judged:
-            from biollm_widgets.protein.judging import judge
-
-            verdict = judge(
-                self.sequences,
-                names=frame["name"].tolist(),
-                prompt=self.settings.prompt or None,
-                references=references,
-                background=background,
-                perplexity=frame["perplexity"].tolist(),
-            )
-            verdict = verdict.set_index("name").loc[frame["name"]].reset_index()
-            new = [column for column in verdict.columns if column not in frame.columns]
-            frame = pd.concat([frame, verdict[new]], axis=1)
-        frame = frame[[column for column in frame.columns if column != "sequence"] + ["sequence"]]
+        ).merge(verdict.drop(columns=idle), on="name", validate="one_to_one")
+        first = ["name", "perplexity", "finished", "tokens", "residues"]
+        rest = [name for name in frame.columns if name not in (*first, "rank", "sequence")]
+        frame = frame[[*first, *rest, "sequence"]]
         return frame.sort_values("perplexity", kind="stable", na_position="last").reset_index(drop=True)
 
     def entries(self) -> list[Any]:
