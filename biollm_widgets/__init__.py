@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         DNABert2Model,
     )
     from biollm_widgets.models.locate import locate
+    from biollm_widgets.protein.generation import generate, generate_again
+    from biollm_widgets.protein.judging import judge
+    from biollm_widgets.protein.scoring import perplexity
     from biollm_widgets.sequences import clean_dna, clean_protein, read_fasta
     from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, tokenize
 
@@ -44,8 +47,12 @@ _HOMES = {
     "clean_protein": "sequences",
     "embed": "dna.embedding",
     "finetune": "dna.finetuning",
+    "generate": "protein.generation",
+    "generate_again": "protein.generation",
+    "judge": "protein.judging",
     "load_coding_dataset": "dna.datasets",
     "locate": "models.locate",
+    "perplexity": "protein.scoring",
     "read_fasta": "sequences",
     "split_dataset": "dna.splits",
     "tokenize": "tokenization",
@@ -65,8 +72,12 @@ __all__ = [
     "clean_protein",
     "embed",
     "finetune",
+    "generate",
+    "generate_again",
+    "judge",
     "load_coding_dataset",
     "locate",
+    "perplexity",
     "read_fasta",
     "split_dataset",
     "tokenize",

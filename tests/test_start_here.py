@@ -1,7 +1,8 @@
-"""The smoke notebook runs from top to bottom, offline, on the embedded model."""
+"""The smoke notebook runs from top to bottom, offline, on the embedded models."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import nbformat
@@ -20,7 +21,7 @@ def test_it_is_a_valid_notebook_without_stored_outputs():
 
 
 @pytest.mark.slow
-def test_it_runs_from_top_to_bottom_and_says_that_its_data_and_model_are_stand_ins(tmp_path, monkeypatch):
+def test_it_runs_from_top_to_bottom_and_says_that_its_data_and_models_are_stand_ins(tmp_path, monkeypatch):
     pytest.importorskip("ipykernel", reason="Running a notebook needs ipykernel (make test installs it).")
     from nbclient import NotebookClient
 
@@ -35,6 +36,7 @@ def test_it_runs_from_top_to_bottom_and_says_that_its_data_and_model_are_stand_i
         outputs = by_id[cell_id].outputs
         return "".join(out.get("text") or out.get("data", {}).get("text/plain", "") for out in outputs)
 
+    # The first example.
     assert "Stand-in for zhihan1996/DNABERT-2-117M" in text("model")
     assert "59 bases became" in text("tokens")
     assert "SIMULATED" in text("data")
@@ -43,3 +45,14 @@ def test_it_runs_from_top_to_bottom_and_says_that_its_data_and_model_are_stand_i
     assert "better than always saying 0" in text("finetune")
     assert "naive Bayes" in text("one")
     assert (tmp_path / "coding_model" / "results" / "run" / "eval_results.json").is_file()
+
+    # The second.
+    assert "Stand-in for nferruz/ProtGPT2" in text("generate")
+    assert "10 proteins, " in text("generate") and "Seed 1." in text("generate")
+    assert "residues a token" in text("text")
+    assert "design_10" in text("judge") and "isoelectric_point" in text("judge")
+    assert "designs surprise the model less than their shuffled copies" in text("shuffle")
+    assert "MKTAYIAKQRQISFVKSHFSRQDILDLWIYHTQGYFPDWQNY" in text("motif").replace("\n", "")
+    assert text("take") == "(['designs.fasta', 'designs_settings.json'], 10)"
+    job = json.loads(next((tmp_path / "alphafold3_jobs").iterdir()).read_text())
+    assert job["dialect"] == "alphafold3" and job["sequences"][0]["protein"]["unpairedMsa"] == ""
