@@ -132,6 +132,15 @@ def test_a_recited_protein_is_its_own_nearest(proteomes):
     assert part.coverage_there == pytest.approx(100 * 50 / 269, abs=2)
 
 
+def test_only_what_was_written_after_the_prompt_is_searched_with(proteomes):
+    number = proteomes.names.index("sp|P05523|FPG_ECOLI")
+    protein = proteomes.sequences[number]
+    found = nearest(PROMPT + protein[:80], proteomes, prompt=PROMPT, shuffles=1)
+    assert found.name == "sp|P05523|FPG_ECOLI" and (found.residues, found.coverage) == (80, 100)
+    assert (found.alignment.start, found.alignment.end) == (len(PROMPT), len(PROMPT) + 80)
+    assert nearest(protein, proteomes, prompt=protein, shuffles=0).number == -1  # nothing was written
+
+
 def test_shuffled_proteins_are_like_nothing(proteomes):
     rng = random.Random(2)
     for _ in range(3):
