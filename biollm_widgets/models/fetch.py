@@ -252,14 +252,16 @@ def _places(found: Listing, file: HubFile) -> tuple[Path, Path]:
 
 
 def _arrived(found: Listing, file: HubFile) -> int:
-    """Bytes of a file that are in the cache already, whole or in part."""
+    """Bytes of a file that are in the cache already, whole or in part; the content is checked later."""
     blob, pointer = _places(found, file)
-    for path in (blob, pointer, blob.with_name(f"{file.etag}{PART}")):
+    part = blob.with_name(f"{file.etag}{PART}")
+    for path in (blob, pointer, part):
         try:
             size = path.stat().st_size
         except OSError:
             continue
-        return size if size <= file.size else 0
+        # A blob of another size is damaged and of no use; only a part may be shorter.
+        return size if size == file.size or (path == part and size < file.size) else 0
     return 0
 
 
