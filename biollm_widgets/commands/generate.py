@@ -121,6 +121,9 @@ def command(
         click.echo(json.dumps(report(made, frame), indent=1))
     else:
         click.echo(table(frame))
+        for name, why in zip(frame["name"], frame["why"], strict=True):
+            if why:
+                click.echo(f"{name}: {why}")
         click.echo(made.finding)
         if not outs:
             click.echo()

@@ -11,6 +11,8 @@ from biollm_widgets.models.catalog import require
 from biollm_widgets.models.loading import loading
 from biollm_widgets.models.locate import ModelPath, locate
 
+MODEL = "nferruz/ProtGPT2"
+
 _kept: dict[tuple[str, str], Generator] = {}
 _lighter: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 

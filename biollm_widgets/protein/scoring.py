@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Union
 
@@ -11,14 +12,15 @@ from torch.nn import functional as F
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein.layout import layout_of
+from biollm_widgets.protein.loading import MODEL, load_generator
 
 BATCH_TOKENS = 2048  # computed together; the scores of 50,257 tokens at each take 400 MB then
 
 
 def perplexity(
     sequences: Union[str, Sequence[str]],
-    tokenizer: Any,
-    model: Any,
+    tokenizer: Any = None,
+    model: Any = MODEL,
     *,
     batch_tokens: int = BATCH_TOKENS,
     progress: bool = False,
@@ -35,7 +37,8 @@ def perplexity(
     sequences : str, or sequence of n str
         Residues, without line breaks; letters go to the model as they are.
     tokenizer, model
-        A causal language model and its tokenizer; the model is not changed.
+        A causal language model of transformers and its tokenizer; the model is not changed. Or the model's name or
+        folder for `locate`, without a tokenizer.
     batch_tokens : int
         Tokens computed together, those that fill up short rows included.
     progress : bool
@@ -48,8 +51,14 @@ def perplexity(
     Raises
     ------
     InputError
-        For an empty sequence, or one that is longer than the model has positions for; it is named by its place.
+        For an empty sequence, or one that is longer than the model has positions for; it is named by its place. For a
+        model that cannot be had.
     """
+    if isinstance(model, (str, os.PathLike)):
+        found = load_generator(model)
+        tokenizer, model = tokenizer or found.tokenizer, found.model
+    elif tokenizer is None:
+        raise InputError("A loaded model goes with its tokenizer; give tokenizer=AutoTokenizer.from_pretrained(...).")
     if isinstance(sequences, str):
         sequences = [sequences]
     layout = layout_of(tokenizer)

@@ -62,6 +62,13 @@ def test_one_sequence_may_be_a_plain_text_and_the_model_is_left_as_it_was(stand_
     assert first.shape == (1,) and first == second  # dropout was off both times
 
 
+def test_a_model_may_be_given_by_name(monkeypatch, stand_in):
+    monkeypatch.setenv("BIOLLM_MODELS", "embedded")
+    assert perplexity("MKTAYIAKQR") == pytest.approx(perplexity("MKTAYIAKQR", *stand_in), rel=1e-6)
+    with pytest.raises(InputError, match="goes with its tokenizer"):
+        perplexity("MKTAYIAKQR", model=stand_in[1])
+
+
 def test_natural_proteins_surprise_the_embedded_model_less_than_the_same_residues_shuffled(shared_data, stand_in):
     from random import Random
 

@@ -14,9 +14,9 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.models.locate import ModelPath
 from biollm_widgets.protein.generation.decoding import Growth, grow
 from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
-from biollm_widgets.protein.generation.settings import MODEL, Settings, read_settings
+from biollm_widgets.protein.generation.settings import Settings, read_settings
 from biollm_widgets.protein.layout import Layout, layout_of, residues_of
-from biollm_widgets.protein.loading import Generator, in_precision, load_generator
+from biollm_widgets.protein.loading import MODEL, Generator, in_precision, load_generator
 from biollm_widgets.protein.prompts import read_prompt
 from biollm_widgets.protein.scoring import mean_nats, positions_of
 

@@ -10,8 +10,8 @@ from typing import Any, Optional, Union
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein.export import settings_from_json, settings_to_json
+from biollm_widgets.protein.loading import MODEL
 
-MODEL = "nferruz/ProtGPT2"
 PRECISIONS = ("float32", "bf16", "int8")
 KINDS: dict[str, Union[type, tuple[type, ...]]] = {
     "prompt": str,
