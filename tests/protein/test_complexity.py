@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
+from collections import Counter
 
 import pytest
 
@@ -36,6 +38,53 @@ def words(sequence):
 def test_seg_finds_what_the_program_finds_in_the_prion_protein():
     """As printed in the manual page for seg PRIO_HUMAN 12 2.2 2.5: 50-94, 113-135, 188-201, 237-252."""
     assert [(start + 1, end) for start, end in low_complexity(PRION)] == [(50, 94), (113, 135), (188, 201), (237, 252)]
+
+
+def seg_step_by_step(text, offset=0):
+    """The published procedure with loops and nothing clever: (start, end) of each segment."""
+    entropies = []
+    for i in range(len(text) - 11):
+        counts = Counter(text[i : i + 12]).values()
+        entropies.append(-sum(c / 12 * math.log2(c / 12) for c in counts))
+    found, i, limit = [], 0, 0
+    while i < len(entropies):
+        if entropies[i] > 2.2:
+            i += 1
+            continue
+        first = last = i
+        while first > limit and entropies[first - 1] <= 2.5:
+            first -= 1
+        while last + 1 < len(entropies) and entropies[last + 1] <= 2.5:
+            last += 1
+        raw = text[first : last + 12]
+        best = (math.inf, 0, len(raw))
+        for length in range(len(raw), max(1, len(raw) - 100), -1):
+            for start in range(len(raw) - length + 1):
+                counts = [raw[start : start + length].count(letter) for letter in AMINO_ACIDS]
+                chance = math.lgamma(length + 1) - sum(math.lgamma(c + 1) for c in counts) - length * math.log(20)
+                chance += math.lgamma(21) - sum(math.lgamma(n + 1) for n in Counter(counts).values())
+                if chance < best[0] - 1e-9:
+                    best = (chance, start, start + length)
+        start, end = first + best[1], first + best[2]
+        if i + 12 <= start:
+            found += seg_step_by_step(text[first:start], offset + first)
+        found.append((start + offset, end + offset))
+        i = limit = min(last, end - 1) + 1
+    return found
+
+
+def test_seg_agrees_with_the_procedure_step_by_step(shared_data):
+    rng = random.Random(9)
+    records = read_fasta(shared_data / "proteins/UP000002311_yeast.fasta.gz", "protein", duplicates="keep")
+    texts = [record.sequence for record in records[::400] if len(record) < 400]
+    for _ in range(30):  # short stretches of few letters beside each other, where the procedure has to start again
+        texts.append("".join("".join(rng.choices(rng.sample(AMINO_ACIDS, 3), k=rng.randint(5, 15))) for _ in range(6)))
+    segments = 0
+    for text in texts:
+        covered = {place for start, end in seg_step_by_step(text) for place in range(start, end)}
+        assert {place for start, end in low_complexity(text) for place in range(start, end)} == covered
+        segments += len(low_complexity(text))
+    assert segments > 40
 
 
 def test_complexity_is_that_of_the_letters_known():
@@ -90,6 +139,11 @@ def test_two_repeats_in_one_sequence_are_two():
     first, second = tandem_repeats("GK" * 10 + "ACDEFGHIKLMNPQRSTVWY" + "STA" * 8)
     assert (first, second.unit) == (Repeat(0, 20, "GK", 18), "STA")
     assert second.start == 40 and second.end == 64
+
+
+def test_a_repeat_ends_where_it_ends():
+    found = tandem_repeats("GK" * 12 + "ACDEFHIL" + "GK" * 12)
+    assert [(repeat.start, repeat.end, repeat.unit) for repeat in found] == [(0, 24, "GK"), (32, 56, "GK")]
 
 
 def test_the_longest_copy_agrees_with_a_search_by_hand():

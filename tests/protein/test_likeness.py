@@ -96,7 +96,8 @@ def test_the_twilight_curve_has_its_published_points():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("identity", [0.9, 0.6, 0.4])
-def test_prefilter_and_exhaustive_search_agree_on_mutated_real_proteins(proteomes, identity):
+def test_prefilter_and_exhaustive_search_agree_on_mutated_real_proteins(shared_data, identity):
+    proteomes = References.from_fasta(shared_data / "proteins/UP000000625_ecoli.fasta.gz")
     rng = random.Random(int(100 * identity))
     for _ in range(2):
         number = picked(proteomes, rng)
