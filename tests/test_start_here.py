@@ -50,7 +50,7 @@ def test_it_runs_from_top_to_bottom_and_says_that_its_data_and_models_are_stand_
     assert "Stand-in for nferruz/ProtGPT2" in text("generate")
     assert "10 proteins, " in text("generate") and "Seed 1." in text("generate")
     assert "residues a token" in text("text")
-    assert "design_10" in text("judge") and "isoelectric_point" in text("judge")
+    assert "design_10" in text("judge") and "gravy" in text("judge")
     assert "designs surprise the model less than their shuffled copies" in text("shuffle")
     assert "MKTAYIAKQRQISFVKSHFSRQDILDLWIYHTQGYFPDWQNY" in text("motif").replace("\n", "")
     assert text("take") == "(['designs.fasta', 'designs_settings.json'], 10)"

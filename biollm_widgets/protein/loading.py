@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 from weakref import WeakKeyDictionary
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.models.catalog import require
+from biollm_widgets.models.catalog import CATALOG, require
 from biollm_widgets.models.loading import loading
 from biollm_widgets.models.locate import ModelPath, locate
 
@@ -75,6 +77,21 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
     _kept.clear()
     _kept[key] = Generator(tokenizer, model.to(wanted).eval(), path)
     return _kept[key]
+
+
+def known_name(config: Any) -> str:
+    """What a loaded model is called: its id where it lies in the cache or is a stand-in, else its folder.
+
+    A settings file travels, and the folders of one computer mean nothing on the next.
+    """
+    path = str(getattr(config, "_name_or_path", "") or "")
+    in_cache = re.search(r"models--([^/\\]+)[/\\]snapshots[/\\]", path)
+    if in_cache:
+        return in_cache[1].replace("--", "/", 1)
+    for entry in CATALOG:
+        if entry.stand_in is not None and path and Path(path).resolve() == entry.stand_in.resolve():
+            return entry.id
+    return path or "a model without a name"
 
 
 def checked_device(device: Any) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from transformers import GPT2Config
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein import loading
@@ -94,7 +95,7 @@ def test_every_design_begins_with_the_prompt(stand_in):
 
 def test_line_breaks_are_no_residues_and_do_not_shorten_a_sequence(stand_in):
     tokenizer, model = stand_in
-    made = generate("M" * 59, 2, seed=5, max_length=150, model=model, tokenizer=tokenizer, **LOADED)
+    made = generate(MOTIF + MOTIF, 2, seed=5, max_length=150, model=model, tokenizer=tokenizer, **LOADED)
     for design in made:
         assert "\n" in design.text and "\n" not in design.sequence
         assert len(design.text.replace("\n", "")) == design.residues + design.left_out
@@ -324,6 +325,13 @@ def test_a_model_by_name_is_loaded_once_and_said(monkeypatch, capsys):
     assert made.model.startswith("Stand-in for nferruz/ProtGPT2")
     assert loading.load_generator("nferruz/ProtGPT2").model is loading.load_generator("nferruz/ProtGPT2").model
     assert "Loading" not in capsys.readouterr().err
+
+
+def test_a_loaded_model_goes_by_the_name_that_others_know_it_by(ten):
+    assert ten.settings.model == "nferruz/ProtGPT2"
+    cached = GPT2Config(_name_or_path="/home/me/.cache/hub/models--nferruz--ProtGPT2/snapshots/abc123")
+    assert loading.known_name(cached) == "nferruz/ProtGPT2"
+    assert loading.known_name(GPT2Config(_name_or_path="my/folder")) == "my/folder"
 
 
 def test_a_model_that_writes_nothing_is_refused(monkeypatch):

@@ -16,7 +16,7 @@ from biollm_widgets.protein.generation.decoding import Growth, grow
 from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
 from biollm_widgets.protein.generation.settings import Settings, read_settings
 from biollm_widgets.protein.layout import Layout, layout_of, residues_of
-from biollm_widgets.protein.loading import MODEL, Generator, in_precision, load_generator
+from biollm_widgets.protein.loading import MODEL, Generator, in_precision, known_name, load_generator
 from biollm_widgets.protein.prompts import read_prompt
 from biollm_widgets.protein.scoring import mean_nats, positions_of
 
@@ -83,7 +83,7 @@ def generate(
         For a prompt that is no protein, a setting out of its range, a prompt that leaves no room under `max_length`,
         a `max_length` beyond the model's positions, or a model that cannot be had or writes no text.
     """
-    asked = model if isinstance(model, (str, os.PathLike)) else getattr(model.config, "_name_or_path", "") or "a model"
+    asked = model if isinstance(model, (str, os.PathLike)) else known_name(getattr(model, "config", None))
     settings = Settings(
         prompt="",
         n=n if num_return_sequences is None else num_return_sequences,
