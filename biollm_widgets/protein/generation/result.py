@@ -242,9 +242,8 @@ def _itself(count: int) -> str:
 
 
 def _written(text: str, path: Union[str, os.PathLike, None]) -> str:
-    from biollm_widgets.files import whole_file
-
     if path is not None:
-        with whole_file(Path(path).expanduser()) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        from biollm_widgets.protein.export.plain import write
+
+        write(Path(path).expanduser(), text)
     return text
