@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -94,7 +95,8 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--heads", type=int, default=6)
     parser.add_argument("--dropout", type=float, default=0.1)
-    parser.add_argument("--tokens", type=float, default=15e6, help="tokens to see in all")
+    parser.add_argument("--dropout-until", type=float, default=8e6, help="tokens; from there on, none is dropped")
+    parser.add_argument("--tokens", type=float, default=14e6, help="tokens to see in all")
     parser.add_argument("--batch", type=int, default=4096, help="tokens a step")
     parser.add_argument("--peak", type=float, default=1.5e-3, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=1)
@@ -133,15 +135,21 @@ def main() -> None:
 
     def held_out_loss() -> float:
         parts = [padded(held[i : i + 16]) for i in range(0, len(held), 16)]
-        nats = sum(next_token_loss(model, part, "sum").item() for part in parts)
-        bits = nats / math.log(2) / sum(map(len, proteins.dev))
-        print(f"{bits:.4f} bits a residue on the families that are looked at.", flush=True)
-        return nats / sum(len(row) - 1 for row in held)
+        return sum(next_token_loss(model, part, "sum").item() for part in parts) / sum(len(row) - 1 for row in held)
+
+    dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout) and module.p > 0]
+
+    def stream(done: int) -> Iterator[tuple[int, torch.Tensor]]:
+        for count, batch in batches(rows, args.batch, np.random.default_rng([args.seed, done])):
+            for module in dropouts:
+                module.p = args.dropout if done < args.dropout_until else 0.0
+            yield count, batch
+            done += count
 
     train(
         model,
         args.out,
-        stream=lambda done: batches(rows, args.batch, np.random.default_rng([args.seed, done])),
+        stream=stream,
         loss_of=lambda labels: training_loss(model, labels),
         held_out_loss=held_out_loss,
         tokens=int(args.tokens),
