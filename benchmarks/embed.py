@@ -21,7 +21,6 @@ import json
 import math
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +29,8 @@ from statistics import NormalDist
 from typing import Any, Optional
 
 import numpy as np
+
+from benchmarks.children import run_child
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 MEAN_BASES, SIGMA = 441, 0.505  # SIGMA makes 71 % of one padded batch padding
@@ -277,16 +278,7 @@ def main() -> None:
             print(f"{WAYS[way]} ...", file=sys.stderr, flush=True)
             arguments = ["--way", way, "--folder", name, "--tokenizer", str(given.tokenizer.resolve())]
             arguments += ["--layers", str(given.layers)] + (["--threads", str(given.threads)] if given.threads else [])
-            child = subprocess.run(
-                [sys.executable, "-W", "ignore", "-m", "benchmarks.embed", *arguments],
-                stdout=subprocess.PIPE,
-                text=True,
-                check=False,
-                cwd=Path(__file__).resolve().parents[1],
-            )
-            if child.returncode:
-                sys.exit(f"The process for {WAYS[way]!r} ended with {child.returncode}.")
-            result["ways"][way] = json.loads(child.stdout.splitlines()[-1])
+            result["ways"][way] = run_child("benchmarks.embed", WAYS[way], arguments)
         reference = np.load(folder / "one_by_one.npy")
         result["matrix_gflops"] = result["ways"]["float32"].pop("matrix_gflops")
         result["threads"] = result["ways"]["float32"]["threads"]

@@ -17,12 +17,12 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any, Optional
 
+from benchmarks.children import run_child
 from benchmarks.embed import peak_memory
 
 SEQUENCES, LENGTH, PROMPT = 10, 100, 15
@@ -169,16 +169,7 @@ def main() -> None:
         print(f"{WAYS[way]} ...", file=sys.stderr, flush=True)
         arguments = ["--way", way, "--layers", str(given.layers)]
         arguments += ["--threads", str(given.threads)] if given.threads else []
-        child = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "benchmarks.generate", *arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            cwd=Path(__file__).resolve().parents[1],
-        )
-        if child.returncode:
-            sys.exit(f"The process for {WAYS[way]!r} ended with {child.returncode}.")
-        result["ways"][way] = json.loads(child.stdout.splitlines()[-1])
+        result["ways"][way] = run_child("benchmarks.generate", WAYS[way], arguments)
     print(tables(result))
     if given.json:
         given.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from transformers import PreTrainedTokenizerFast
 from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM
 from training.genome import Corpus, load_corpus, windows
 from training.loop import train
+from training.options import begin, shared_options, tokenizer_in
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # ids, the same with some hidden, which are to be guessed
 
@@ -93,29 +93,13 @@ def masked_loss(model: DNABert2ForMaskedLM, ids: torch.Tensor, shown: torch.Tens
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--genome", required=True, help="the genome as FASTA, gzip or not")
-    parser.add_argument("--out", required=True, type=Path, help="the folder to work in and to leave the model in")
-    parser.add_argument("--vocabulary", type=int, default=256)
-    parser.add_argument("--width", type=int, default=192)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--heads", type=int, default=6)
     parser.add_argument("--intermediate", type=int, default=384)
-    parser.add_argument("--tokens", type=float, default=30e6, help="tokens to see in all")
-    parser.add_argument("--batch", type=int, default=4096, help="tokens a step")
-    parser.add_argument("--peak", type=float, default=1.2e-3, help="highest learning rate")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes what torch finds")
+    shared_options(parser, vocabulary=256, tokens=30e6, peak=1.2e-3)
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    begin(args)
 
     corpus = load_corpus(args.genome)
-    if (args.out / "tokenizer.json").exists():
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.out)
-    else:
-        tokenizer = train_tokenizer(corpus, args.vocabulary, args.seed)
-        tokenizer.save_pretrained(args.out)
+    tokenizer = tokenizer_in(args.out, lambda: train_tokenizer(corpus, args.vocabulary, args.seed))
     config = DNABert2Config(
         vocab_size=args.vocabulary,
         hidden_size=args.width,

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from biollm_widgets.sequences import wrap
 from training.loop import train
+from training.options import begin, shared_options, tokenizer_in
 from training.proteomes import load_proteins
 
 END = "<|endoftext|>"  # id 0
@@ -89,30 +89,14 @@ def training_loss(model: GPT2LMHeadModel, labels: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--proteins", required=True, nargs="+", help="proteomes as FASTA, gzip or not")
-    parser.add_argument("--out", required=True, type=Path, help="the folder to work in and to leave the model in")
-    parser.add_argument("--vocabulary", type=int, default=512)
-    parser.add_argument("--width", type=int, default=192)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--heads", type=int, default=6)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--dropout-until", type=float, default=8e6, help="tokens; from there on, none is dropped")
-    parser.add_argument("--tokens", type=float, default=14e6, help="tokens to see in all")
-    parser.add_argument("--batch", type=int, default=4096, help="tokens a step")
-    parser.add_argument("--peak", type=float, default=1.5e-3, help="highest learning rate")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 takes what torch finds")
+    shared_options(parser, vocabulary=512, tokens=14e6, peak=1.5e-3)
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    torch.manual_seed(args.seed)
-    args.out.mkdir(parents=True, exist_ok=True)
+    begin(args)
 
     proteins = load_proteins(args.proteins)
-    if (args.out / "tokenizer.json").exists():
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.out)
-    else:
-        tokenizer = train_tokenizer(proteins.train, args.vocabulary)
-        tokenizer.save_pretrained(args.out)
+    tokenizer = tokenizer_in(args.out, lambda: train_tokenizer(proteins.train, args.vocabulary))
     model = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=args.vocabulary,
