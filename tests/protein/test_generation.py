@@ -217,6 +217,19 @@ def test_a_roomy_cache_gives_what_a_plain_one_gives_and_grows_when_it_must(stand
             assert torch.allclose(out.logits[:, -1], whole, atol=1e-4)
 
 
+def test_a_small_network_takes_one_thread_and_gives_the_others_back(stand_in):
+    tokenizer, model = stand_in
+    before, during = torch.get_num_threads(), []
+    try:
+        torch.set_num_threads(3)
+        for n in (2, 200):
+            callback = lambda growth: during.append(torch.get_num_threads())  # noqa: E731
+            generate(None, n, seed=1, max_length=4, model=model, tokenizer=tokenizer, callback=callback)
+        assert during == [1] * 3 + [3] * 3 and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 # --- Perplexity
 
 

@@ -5,7 +5,8 @@ A callback sees every step and can stop it; what was made so far is kept, also a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
@@ -82,9 +83,9 @@ class Growth:
 
 
 Callback = Callable[[Growth], Any]
+SMALL_STEP = 5e8  # floating-point operations; a core does them in about ten milliseconds
 
 
-@torch.inference_mode()
 def grow(
     model: Any,
     prompt: Sequence[int],
@@ -109,6 +110,18 @@ def grow(
         Tokens to ask the probability of after the last one of a sequence that did not end: with a line break and the
         end, what the model thinks of the sequence as a whole.
     """
+    with torch.inference_mode(), _threads_for(model, settings.n):
+        return _grow(model, prompt, settings, eos, callback, tail)
+
+
+def _grow(
+    model: Any,
+    prompt: Sequence[int],
+    settings: Settings,
+    eos: Optional[int],
+    callback: Optional[Callback],
+    tail: Sequence[int],
+) -> Growth:
     device = next(model.parameters()).device
     most = settings.max_length - len(prompt)
     choose = processors(settings)
@@ -147,6 +160,23 @@ def grow(
     if tail and whole and len(alive):
         _ask_tail(growth, model, past, ids[:, -1:], alive, tail, device)
     return growth
+
+
+@contextmanager
+def _threads_for(model: Any, n: int) -> Iterator[None]:
+    """One CPU thread where a step is small: threads that wait for each other at every product cost more than they
+    bring, and very much more where other programs take the cores.
+    """
+    threads = torch.get_num_threads()
+    operations = 2 * n * sum(parameter.numel() for parameter in model.parameters())
+    one = threads > 1 and operations < SMALL_STEP and next(model.parameters()).device.type == "cpu"
+    if one:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if one:
+            torch.set_num_threads(threads)
 
 
 def _step(
