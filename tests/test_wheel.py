@@ -46,7 +46,7 @@ def run_away(installed: Path, *command: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_the_model_and_the_lesson_and_nothing_that_is_not_the_package(installed):
+def test_the_wheel_holds_the_models_and_the_lesson_and_nothing_that_is_not_the_package(installed):
     (wheel,) = installed.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     for ending in (
@@ -54,6 +54,10 @@ def test_the_wheel_holds_the_model_and_the_lesson_and_nothing_that_is_not_the_pa
         "biollm_widgets/models/embedded/dna/tokenizer.json",
         "biollm_widgets/models/embedded/dna/config.json",
         "biollm_widgets/models/embedded/dna/README.md",
+        "biollm_widgets/models/embedded/protein/model.safetensors",
+        "biollm_widgets/models/embedded/protein/tokenizer.json",
+        "biollm_widgets/models/embedded/protein/config.json",
+        "biollm_widgets/models/embedded/protein/README.md",
         "biollm_widgets/py.typed",
         "share/biollm_widgets/lessons/start_here.ipynb",
     ):
@@ -75,6 +79,13 @@ def test_the_installed_package_embeds_with_its_own_model(installed):
     file, *rest = done.stdout.split(maxsplit=1)
     assert str(installed) in file
     assert rest[0].startswith("embedded (2, ") and rest[0].endswith("True\n")
+
+
+@pytest.mark.slow
+def test_the_installed_package_writes_proteins_with_its_own_model(installed):
+    done = run_away(installed, "-m", "biollm_widgets.cli", "generate", "-n", "2", "--max-length", "30", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    assert "Stand-in for nferruz/ProtGPT2" in done.stderr and done.stdout.count(">design_") == 2
 
 
 @pytest.mark.slow

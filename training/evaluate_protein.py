@@ -24,7 +24,7 @@ from biollm_widgets.protein.control import shuffled_set
 from biollm_widgets.protein.generation import generate
 from biollm_widgets.protein.references import References
 from training.proteomes import load_proteins
-from training.residue_bits import markov_bits, model_bits, uniform_bits
+from training.residue_bits import markov_bits, model_bits, that_fit, uniform_bits
 from training.tables import put_table
 
 COMMAND = "python -m training.evaluate_protein"
@@ -42,19 +42,17 @@ def bits(train: list[str], test: list[str]) -> list[str]:
     model = GPT2LMHeadModel.from_pretrained(FOLDER).eval()
     torch.manual_seed(1)
     untrained = GPT2LMHeadModel(GPT2Config.from_pretrained(FOLDER)).eval()
-    measured, too_long = model_bits(model, tokenizer, test)
-    # The others are measured on the same proteins.
-    fits = [s for s in test if len(tokenizer(s)["input_ids"]) + len(s) // 60 + 4 <= 1024] if too_long else test
+    fits = that_fit(model, tokenizer, test)
     rows = {
         "uniform": uniform_bits(),
         "composition (order-0 Markov)": markov_bits(train, fits, 0),
         "order-1 Markov": markov_bits(train, fits, 1),
         "order-2 Markov": markov_bits(train, fits, 2),
         "order-3 Markov": markov_bits(train, fits, 3),
-        "the same network, untrained": model_bits(untrained, tokenizer, test)[0],
-        "embedded model": measured,
+        "the same network, untrained": model_bits(untrained, tokenizer, fits),
+        "embedded model": model_bits(model, tokenizer, fits),
     }
-    note = f" ({len(fits)} proteins; {too_long} too long for 1,024 tokens left out)"
+    note = f" ({len(fits)} proteins; {len(test) - len(fits)} too long for 1,024 tokens left out)"
     return [
         f"| held-out families{note} | bits a residue |",
         "|---|---|",
@@ -101,7 +99,7 @@ def main() -> None:
     lines.append(described("the first row's, shuffled", shuffled_set(first), "", known, natural))
     held_out = [sequence for sequence in proteins.test if len(sequence) < 1000][: args.count]
     lines.append(described("natural proteins of the held-out families", held_out, "", known, natural))
-    lines += ["", f"Characters written that stand for no amino acid: {junk}."]
+    lines += ["", f"Written in all of these and standing for no amino acid: {junk} characters."]
     put_table(FOLDER / "README.md", COMMAND, lines)
     print(json.dumps({"left out": proteins.left_out, "train": len(proteins.train), "test": len(proteins.test)}))
 

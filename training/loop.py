@@ -33,6 +33,8 @@ def train(
 ) -> None:
     """Train until `tokens` were seen; save into `out` as it goes and go on from there when called again.
 
+    A run that was stopped draws other batches (and drops other units) from there on than one in a piece.
+
     Parameters
     ----------
     model : PreTrainedModel
@@ -40,9 +42,9 @@ def train(
         Given how many tokens were seen, the batches from there on, each with its number of tokens. Seeded by what was
         done, so that the same command gives the same run.
     loss_of : callable
-        The loss of one batch, in nats a guessed token.
+        What is made small: the loss of one batch, in nats a guessed token, and whatever is added to it.
     held_out_loss : callable
-        The same on text that is never learned from.
+        In nats a guessed token, on text that is never learned from.
     peak : float
         The highest learning rate.
     """

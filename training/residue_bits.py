@@ -45,14 +45,19 @@ def _contexts(sequence: str, order: int) -> tuple[np.ndarray, np.ndarray]:
     return contexts, codes[order:]
 
 
-def model_bits(model: Any, tokenizer: Any, test: list[str]) -> tuple[float, int]:
-    """Bits a residue of a causal language model, and how many proteins were too long for it and left out."""
+def that_fit(model: Any, tokenizer: Any, proteins: list[str]) -> list[str]:
+    """The proteins that have no more tokens than the model has positions."""
     layout, positions = layout_of(tokenizer), positions_of(model)
-    rows, residues = [], 0
-    for sequence in test:
-        ids = layout.ids(tokenizer, layout.whole(sequence))
-        if positions is None or len(ids) <= positions:
-            rows.append(ids)
-            residues += len(sequence)
+    return [
+        sequence
+        for sequence in proteins
+        if positions is None or len(layout.ids(tokenizer, layout.whole(sequence))) <= positions
+    ]
+
+
+def model_bits(model: Any, tokenizer: Any, test: list[str]) -> float:
+    """Bits a residue of a causal language model, on proteins that fit it."""
+    layout = layout_of(tokenizer)
+    rows = [layout.ids(tokenizer, layout.whole(sequence)) for sequence in test]
     nats = float((mean_nats(rows, model) * np.array([len(row) - 1 for row in rows])).sum())
-    return nats / math.log(2) / residues, len(test) - len(rows)
+    return nats / math.log(2) / sum(map(len, test))

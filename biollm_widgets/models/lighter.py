@@ -12,6 +12,7 @@ import copy
 import platform
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Optional
 
 import torch
@@ -43,11 +44,13 @@ class PackedLinear(nn.Module):
 class Int8Linear(nn.Module):
     """A linear layer with int8 weights, one scale a row, that quantises what comes in by its range in this batch.
 
-    What comes in gets 7 bits (`reduce_range`): on CPUs without VNNI, sums of 8-bit products overflow.
+    What comes in gets 7 bits (`reduce_range`): on CPUs without VNNI, sums of 8-bit products overflow. With `by_row`,
+    each row is scaled by its own range first: what comes out for one does not depend on the rows beside it.
     """
 
-    def __init__(self, linear: nn.Module) -> None:
+    def __init__(self, linear: nn.Module, by_row: bool = False) -> None:
         super().__init__()
+        self.by_row = by_row
         self.weight, self.bias = linear.weight, linear.bias
         weight = _rows_out(linear).float()  # (out, in)
         scales = (weight.abs().amax(1) / 127).clamp_min(torch.finfo(torch.float32).tiny)
@@ -57,10 +60,20 @@ class Int8Linear(nn.Module):
             warnings.simplefilter("ignore")
             quantized = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
         bias = None if linear.bias is None else linear.get_parameter("bias").detach().float()
-        self.packed = torch.ops.quantized.linear_prepack(quantized, bias)
+        self.after = bias if by_row else None  # added when the rows have their own scale again
+        self.packed = torch.ops.quantized.linear_prepack(quantized, None if by_row else bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.ops.quantized.linear_dynamic(x, self.packed, True)
+        if not self.by_row:
+            return torch.ops.quantized.linear_dynamic(x, self.packed, True)
+        rows = x.reshape(-1, x.size(-1))  # (T, in)
+        scale = rows.abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
+        # A row of its own that holds -1 and 1: the range of what is quantised is the same in any company.
+        frame = rows.new_zeros(1, rows.size(1))
+        frame[0, 0], frame[0, -1] = -1.0, 1.0
+        out = torch.ops.quantized.linear_dynamic(torch.cat([rows / scale, frame]), self.packed, True)[:-1]
+        out = torch.mul(out, scale) if self.after is None else torch.addcmul(self.after, out, scale)
+        return out.reshape(*x.shape[:-1], -1)
 
 
 def _rows_out(linear: nn.Module) -> Tensor:
@@ -69,8 +82,10 @@ def _rows_out(linear: nn.Module) -> Tensor:
     return weight if isinstance(linear, nn.Linear) else weight.T
 
 
-def lighter_copy(encoder: nn.Module, precision: str) -> nn.Module:
+def lighter_copy(encoder: nn.Module, precision: str, by_row: bool = False) -> nn.Module:
     """A copy of `encoder` that computes in `precision` ("bf16" or "int8"), in eval state, on the same device.
+
+    With `by_row`, int8 scales each row by itself, so that a sequence gets the same numbers in any batch.
 
     Raises
     ------
@@ -83,7 +98,7 @@ def lighter_copy(encoder: nn.Module, precision: str) -> nn.Module:
     if device.type != "cpu":
         raise InputError(f"int8 works on a CPU, and the model is on {device}; use precision='bf16' there.")
     try:
-        return _copy(encoder, linear=Int8Linear)
+        return _copy(encoder, linear=partial(Int8Linear, by_row=by_row))
     except (AttributeError, RuntimeError) as problem:  # no quantised operators, or no engine for them
         raise InputError("This build of torch has no int8 kernels; use precision='float32' or 'bf16'.") from problem
 

@@ -19,8 +19,11 @@ def loading(name: Any) -> Iterator[None]:
     Raises
     ------
     InputError
-        When the model cannot be loaded without remote code.
+        When the model cannot be loaded: for want of remote code, a damaged file, weights of another shape.
     """
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -30,10 +33,22 @@ def loading(name: Any) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as problem:
-        reason = str(problem).strip().splitlines()[0][:200] if str(problem).strip() else type(problem).__name__
-        raise InputError(f"{name} cannot be loaded without remote code ({reason}); name another model.") from problem
+    except (SafetensorError, UnpicklingError) as problem:
+        raise InputError(f"The weights of {name} are damaged ({_first_line(problem)}); fetch them again.") from problem
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, AttributeError, TypeError) as problem:
+        if "ignore_mismatched_sizes" in str(problem):
+            raise InputError(
+                f"The weights of {name} do not fit its config.json (their shapes differ); fetch the model again, or "
+                "name another."
+            ) from problem
+        how = " without remote code" if "remote_code" in str(problem) or "custom code" in str(problem) else ""
+        raise InputError(f"{name} cannot be loaded{how} ({_first_line(problem)}); name another model.") from problem
     finally:
         logging.set_verbosity(verbosity)
         if bar:
             logging.enable_progress_bar()
+
+
+def _first_line(problem: BaseException) -> str:
+    text = str(problem).strip()
+    return text.splitlines()[0][:200] if text else type(problem).__name__

@@ -16,7 +16,7 @@ from biollm_widgets.models.locate import ModelPath, locate
 MODEL = "nferruz/ProtGPT2"
 
 _kept: dict[tuple[str, str], Generator] = {}
-_lighter: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+_lighter: WeakKeyDictionary[Any, dict[str, tuple[Any, Any]]] = WeakKeyDictionary()
 
 
 class Generator(NamedTuple):
@@ -54,9 +54,10 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
     key = (str(path), str(wanted))
     if key in _kept:
         return _kept[key]
+    _kept.clear()  # before the next one comes, so that there are never two in memory
     with loading(name):
         config = AutoConfig.from_pretrained(path)
-        if type(config) not in AutoModelForCausalLM._model_mapping:
+        if type(config) not in AutoModelForCausalLM._model_mapping or is_reader(config):
             raise InputError(
                 f"{name} is a {config.model_type} model, which does not write sequences; name a causal language model "
                 "of proteins, such as nferruz/ProtGPT2."
@@ -74,24 +75,44 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
         )
     if wanted.type == "cpu":
         model = model.to(torch.float32)  # a processor is slow, or wrong, in half precision
-    _kept.clear()
     _kept[key] = Generator(tokenizer, model.to(wanted).eval(), path)
     return _kept[key]
 
 
-def known_name(config: Any) -> str:
-    """What a loaded model is called: its id where it lies in the cache or is a stand-in, else its folder.
+def is_reader(config: Any) -> bool:
+    """Whether a model reads in both directions or only rewrites, so that it cannot write token after token.
+
+    transformers lists BERT among the models that write, since it can be made into one (`is_decoder`).
+    """
+    if getattr(config, "is_encoder_decoder", False):
+        return True
+    return hasattr(config, "type_vocab_size") and not getattr(config, "is_decoder", False)
+
+
+def path_of(model: Any) -> str:
+    """Where a loaded model, or one by name, was found: a folder or a name; empty where it does not say."""
+    if isinstance(model, (str, os.PathLike)):
+        return os.fspath(model)
+    return str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
+
+
+def stand_in_for(path: str) -> Optional[str]:
+    """The id of the model whose small embedded stand-in lies in this folder, or None."""
+    for entry in CATALOG:
+        if entry.stand_in is not None and path and Path(path).expanduser().resolve() == entry.stand_in.resolve():
+            return entry.id
+    return None
+
+
+def known_name(path: str) -> str:
+    """What others call the model in this place: its id where it lies in the cache or is a stand-in, else the folder.
 
     A settings file travels, and the folders of one computer mean nothing on the next.
     """
-    path = str(getattr(config, "_name_or_path", "") or "")
     in_cache = re.search(r"models--([^/\\]+)[/\\]snapshots[/\\]", path)
     if in_cache:
         return in_cache[1].replace("--", "/", 1)
-    for entry in CATALOG:
-        if entry.stand_in is not None and path and Path(path).resolve() == entry.stand_in.resolve():
-            return entry.id
-    return path or "a model without a name"
+    return stand_in_for(path) or path or "a model without a name"
 
 
 def checked_device(device: Any) -> Any:
@@ -108,6 +129,8 @@ def checked_device(device: Any) -> Any:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
+        if found.type == "meta":
+            raise TypeError("a device without memory")
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as problem:
         raise InputError(f"There is no device {device!r} here; use device='cpu', or leave it out.") from problem
@@ -115,21 +138,33 @@ def checked_device(device: Any) -> Any:
 
 
 def in_precision(model: Any, precision: str) -> Any:
-    """The model itself for float32, else its lighter copy, which is kept as long as the model is.
+    """A network that computes in `precision` and is not training; the caller's model is never touched.
+
+    Itself where it is so already, else a copy that shares its parameters. A lighter copy is kept as long as the model
+    is, and made anew when its parameters have changed.
 
     Raises
     ------
     InputError
         When this machine cannot compute that way.
     """
-    from biollm_widgets.models.lighter import lighter_copy
+    from biollm_widgets.models.lighter import float32_copy, lighter_copy
 
     if precision == "float32":
-        return model
+        return model if _is_ready(model) else float32_copy(model)
+    state = tuple((held.data_ptr(), held._version) for held in model.parameters() if not held.is_inference())
     copies = _lighter.setdefault(model, {})
-    if precision not in copies:
-        copies[precision] = lighter_copy(model, precision)
-    return copies[precision]
+    if precision not in copies or copies[precision][0] != state:
+        copies[precision] = (state, lighter_copy(in_precision(model, "float32"), precision, by_row=True))
+    return copies[precision][1]
+
+
+def _is_ready(model: Any) -> bool:
+    import torch
+
+    return not any(module.training for module in model.modules()) and not any(
+        held.is_floating_point() and held.dtype != torch.float32 for held in model.parameters()
+    )
 
 
 def forget(model: Optional[Any] = None) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein.layout import layout_of
-from biollm_widgets.protein.loading import MODEL, load_generator
+from biollm_widgets.protein.loading import MODEL, in_precision, load_generator
 
 BATCH_TOKENS = 2048  # computed together; the scores of 50,257 tokens at each take 400 MB then
 
@@ -34,7 +34,7 @@ def perplexity(
 
     Parameters
     ----------
-    sequences : str, or sequence of n str
+    sequences : str, or sequence of n str, Record or Design
         Residues, without line breaks; letters go to the model as they are.
     tokenizer, model
         A causal language model of transformers and its tokenizer; the model is not changed. Or the model's name or
@@ -61,19 +61,23 @@ def perplexity(
         raise InputError("A loaded model goes with its tokenizer; give tokenizer=AutoTokenizer.from_pretrained(...).")
     if isinstance(sequences, str):
         sequences = [sequences]
-    layout = layout_of(tokenizer)
+    layout, most = layout_of(tokenizer), positions_of(model)
     rows = []
-    for number, sequence in enumerate(sequences, start=1):
-        if not isinstance(sequence, str) or not sequence:
+    for number, given in enumerate(sequences, start=1):
+        sequence = getattr(given, "sequence", given)  # a Design, a Record
+        if not isinstance(sequence, str):
+            raise InputError(f"Sequence {number} is {type(given).__name__}, not a text of residues; give a str.")
+        if not sequence:
             raise InputError(f"Sequence {number} has no residues; perplexity needs at least one.")
         rows.append(layout.ids(tokenizer, layout.whole(sequence)))
-        most = positions_of(model)
+        check_vocabulary(rows[-1], model)
         if most is not None and len(rows[-1]) > most:
             raise InputError(
                 f"Sequence {number} is {len(rows[-1]):,} tokens long, and the model has {most:,} positions; give a "
                 "shorter stretch of it."
             )
-    return np.exp(mean_nats(rows, model, batch_tokens=batch_tokens, progress=progress))
+    network = in_precision(model, "float32") if model.training else model
+    return np.exp(mean_nats(rows, network, batch_tokens=batch_tokens, progress=progress))
 
 
 @torch.inference_mode()
@@ -82,36 +86,47 @@ def mean_nats(
 ) -> np.ndarray:
     """Mean loss a token, in nats, of each row of token ids over all its tokens but the first; float64 array (n,).
 
-    Rows of like length go through the model together, filled up on the right, where no earlier token can see it.
+    The model is in eval state. Rows of like length go through it together, filled up on the right, where no earlier
+    token can see it.
     """
     from tqdm.auto import tqdm
 
-    training = model.training
-    model.eval()
     found = np.full(len(rows), np.nan)
-    try:
-        device = next(model.parameters()).device
-        with tqdm(total=len(rows), disable=not progress, unit="protein", desc="perplexity") as bar:
-            for part in _batches(rows, batch_tokens):
-                longest = max(len(rows[i]) for i in part)
-                ids = torch.zeros(len(part), longest, dtype=torch.long)
-                mask = torch.zeros(len(part), longest, dtype=torch.long)
-                for place, i in enumerate(part):
-                    ids[place, : len(rows[i])] = torch.tensor(list(rows[i]))
-                    mask[place, : len(rows[i])] = 1
-                # Equal lengths need no mask, and attention is faster without one.
-                filled = {} if mask.all() else {"attention_mask": mask.to(device)}
-                logits = model(ids.to(device), use_cache=False, **filled).logits[:, :-1]  # (B, L - 1, V)
-                for place, i in enumerate(part):
-                    count = len(rows[i]) - 1
-                    nats = F.cross_entropy(
-                        logits[place, :count].float(), ids[place, 1 : count + 1].to(device), reduction="none"
-                    )
-                    found[i] = nats.double().mean().item()
-                bar.update(len(part))
-    finally:
-        model.train(training)
+    device = next(model.parameters()).device
+    with tqdm(total=len(rows), disable=not progress, unit="protein", desc="perplexity") as bar:
+        for part in _batches(rows, batch_tokens):
+            longest = max(len(rows[i]) for i in part)
+            ids = torch.zeros(len(part), longest, dtype=torch.long)
+            mask = torch.zeros(len(part), longest, dtype=torch.long)
+            for place, i in enumerate(part):
+                ids[place, : len(rows[i])] = torch.tensor(list(rows[i]))
+                mask[place, : len(rows[i])] = 1
+            # Equal lengths need no mask, and attention is faster without one.
+            filled = {} if mask.all() else {"attention_mask": mask.to(device)}
+            logits = model(ids.to(device), use_cache=False, **filled).logits[:, :-1]  # (B, L - 1, V)
+            for place, i in enumerate(part):
+                count = len(rows[i]) - 1
+                nats = F.cross_entropy(
+                    logits[place, :count].float(), ids[place, 1 : count + 1].to(device), reduction="none"
+                )
+                found[i] = nats.double().mean().item()
+            bar.update(len(part))
     return found
+
+
+def check_vocabulary(ids: Sequence[int], model: Any) -> None:
+    """Refuse tokens that the model does not know.
+
+    Raises
+    ------
+    InputError
+        When tokenizer and model do not belong together.
+    """
+    if max(ids, default=0) >= model.config.vocab_size:
+        raise InputError(
+            f"The tokenizer makes token {max(ids):,}, and the model knows {model.config.vocab_size:,} tokens: they do "
+            "not belong together; load both from one place."
+        )
 
 
 def positions_of(model: Any) -> Union[int, None]:

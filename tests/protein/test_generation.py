@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import signal
@@ -11,7 +12,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import GPT2Config
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein import loading
@@ -24,7 +24,6 @@ from biollm_widgets.sequences import AMINO_ACIDS
 from tests.protein.conftest import STAND_IN, random_gpt2
 
 MOTIF = "MKTAYIAKQRQISFVKSHFSRQDILDLWIYHTQGYFPDWQNY"  # the chapter's prompt
-# Some transformers say more than they are asked to; what these tests read is our own.
 LOADED = {"progress": False}
 
 
@@ -82,7 +81,7 @@ def test_settings_saved_as_json_make_the_same_sequences_again_and_name_their_mod
     assert again.sequences == made.sequences and again.settings == made.settings
     assert "another model" not in capsys.readouterr().err
     generate_again(tmp_path / "settings.json", model=random_gpt2(512), tokenizer=tokenizer, **LOADED)
-    assert "These settings were used with another model (Stand-in for nferruz/ProtGPT2" in capsys.readouterr().err
+    assert "These settings were used with another model (stand-in for nferruz/ProtGPT2;" in capsys.readouterr().err
 
 
 def test_every_design_begins_with_the_prompt(stand_in):
@@ -299,6 +298,18 @@ def test_ctrl_c_keeps_what_was_made(stand_in):
     )
 
 
+def test_ctrl_c_while_perplexity_is_computed_keeps_the_proteins(stand_in, monkeypatch):
+    from biollm_widgets.protein.generation import run
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    tokenizer, model = stand_in
+    monkeypatch.setattr(run, "mean_nats", interrupted)
+    made = generate(None, 3, seed=1, max_length=30, model=model, tokenizer=tokenizer, **LOADED)
+    assert made.stopped and all(made.sequences) and all(math.isnan(design.perplexity) for design in made)
+
+
 def test_an_error_in_a_callback_is_not_swallowed(stand_in):
     tokenizer, model = stand_in
     with pytest.raises(ZeroDivisionError):
@@ -322,10 +333,44 @@ def test_a_lighter_precision_shows_what_it_does_to_perplexity_and_leaves_the_mod
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_a_lighter_copy_is_made_once(stand_in):
-    _, model = stand_in
-    assert loading.in_precision(model, "int8") is loading.in_precision(model, "int8")
+def test_a_lighter_copy_is_made_once_and_anew_when_the_model_has_changed():
+    model = random_gpt2(300)
+    first = loading.in_precision(model, "int8")
+    assert loading.in_precision(model, "int8") is first
     assert loading.in_precision(model, "float32") is model
+    with torch.no_grad():
+        model.transformer.h[0].mlp.c_fc.weight.mul_(0.3)
+    again = loading.in_precision(model, "int8")
+    assert again is not first
+    ids = torch.tensor([[0, 5, 9]])
+    with torch.no_grad():
+        assert not torch.allclose(first(ids).logits, again(ids).logits)
+        assert torch.allclose(again(ids).logits, model(ids).logits, rtol=0.1, atol=0.5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "bf16"])
+def test_a_sequence_does_not_depend_on_its_company_in_any_precision(stand_in, precision):
+    tokenizer, model = stand_in
+    options = {"seed": 1, "max_length": 60, "precision": precision, "with_perplexity": False, **LOADED}
+    many = generate(MOTIF, 6, model=model, tokenizer=tokenizer, **options)
+    alone = generate(MOTIF, 1, model=model, tokenizer=tokenizer, **options)
+    assert alone.sequences == many.sequences[:1]
+
+
+def test_a_model_that_trains_or_is_in_half_precision_is_left_so_and_computed_in_float32(stand_in):
+    tokenizer, model = stand_in
+    expected = generate(MOTIF, 2, seed=1, max_length=40, model=model, tokenizer=tokenizer, **LOADED)
+    half = copy.deepcopy(model).half().train()
+    half.transformer.h[1].eval()
+    modes = [module.training for module in half.modules()]
+    for precision in ("float32", "int8"):
+        made = generate(MOTIF, 2, seed=1, max_length=40, precision=precision, model=half, tokenizer=tokenizer, **LOADED)
+        assert all(math.isfinite(design.perplexity) for design in made)
+        if precision == "float32":
+            assert made.sequences == expected.sequences  # its weights are stored in half precision
+    assert perplexity("MKTAYIAK", tokenizer, half).shape == (1,)
+    assert [module.training for module in half.modules()] == modes
+    assert all(parameter.dtype == torch.float16 for parameter in half.parameters())
 
 
 # --- Models by name
@@ -342,15 +387,60 @@ def test_a_model_by_name_is_loaded_once_and_said(monkeypatch, capsys):
 
 def test_a_loaded_model_goes_by_the_name_that_others_know_it_by(ten):
     assert ten.settings.model == "nferruz/ProtGPT2"
-    cached = GPT2Config(_name_or_path="/home/me/.cache/hub/models--nferruz--ProtGPT2/snapshots/abc123")
+    assert ten.made_with == "stand-in for nferruz/ProtGPT2" and ten.source == "embedded"
+    assert 'model="stand-in for nferruz/ProtGPT2"' in ten.to_fasta().split("\n")[0]
+    cached = "/home/me/.cache/hub/models--nferruz--ProtGPT2/snapshots/abc123"
     assert loading.known_name(cached) == "nferruz/ProtGPT2"
-    assert loading.known_name(GPT2Config(_name_or_path="my/folder")) == "my/folder"
+    assert loading.known_name("my/folder") == "my/folder"
 
 
 def test_a_model_that_writes_nothing_is_refused(monkeypatch):
     monkeypatch.setenv("BIOLLM_MODELS", "embedded")
     with pytest.raises(InputError, match="nferruz/ProtGPT2"):
         generate(None, 1, model="zhihan1996/DNABERT-2-117M")
+
+
+@pytest.mark.parametrize("kind", ["BertForMaskedLM", "T5ForConditionalGeneration", "MambaForCausalLM"])
+def test_what_cannot_write_token_after_token_is_refused_in_a_sentence(stand_in, kind):
+    import transformers
+
+    small = {
+        "BertForMaskedLM": {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2},
+        "T5ForConditionalGeneration": {"d_model": 24, "num_layers": 1, "num_heads": 2, "d_kv": 12, "d_ff": 24},
+        "MambaForCausalLM": {"hidden_size": 24, "num_hidden_layers": 1, "state_size": 4},
+    }[kind]
+    family = getattr(transformers, kind)
+    model = family(family.config_class(vocab_size=512, **small)).eval()
+    with pytest.raises(InputError, match=f"A {kind} (does not write sequences|keeps nothing of what it has read)"):
+        generate("MKTAYIAK", 1, model=model, tokenizer=stand_in[0])
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_damaged_folder_is_one_sentence(tmp_path, name):
+    for file in STAND_IN.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"are damaged|cannot be loaded|holds no model"):
+        generate(None, 1, model=str(tmp_path))
+
+
+def test_an_end_token_inside_and_odd_characters_are_told(stand_in):
+    tokenizer, model = stand_in
+    made = generate(None, 6, seed=1, eos_token_id=1, max_length=400, model=model, tokenizer=tokenizer, **LOADED)
+    fused = [design for design in made if 0 in [choice.id for choice in design.choices]]
+    assert fused and all(design.left_out for design in fused)
+    flags = made.to_frame().set_index("name")["flags"]
+    assert all("stand for no residue" in flags[d.name] or "stands for no residue" in flags[d.name] for d in fused)
+    assert "stand for no residue" in made.finding
+
+
+def test_designs_that_alphafold_cannot_take_are_left_out_and_named(ten, tmp_path, capsys):
+    odd = replace(ten[1], sequence="MKX" + ten[1].sequence)
+    made = replace(ten, designs=(ten[0], odd, replace(ten[2], sequence=""), *ten.designs[3:]))
+    jobs = made.to_alphafold3(tmp_path / "jobs", msa_free=True)
+    assert len(jobs) == len(list((tmp_path / "jobs").iterdir())) == 8
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.startswith("design_2 is left out.") and "'X'" in said
 
 
 # --- Bad settings and prompts are one sentence
@@ -364,16 +454,18 @@ def test_a_model_that_writes_nothing_is_refused(monkeypatch):
         ({"n": True}, "n is True"),
         ({"max_length": 1}, "max_length is 1; give a whole number from 2"),
         ({"max_length": 1025}, "max_length is 1,025, and the model has 1,024 positions; give at most 1,024"),
-        ({"temperature": 0}, "temperature is 0; give a number above 0"),
+        ({"temperature": 0}, "temperature is 0; give a number from 0.001"),
+        ({"temperature": 1e-40}, "temperature is 1e-40; give a number from 0.001"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"temperature": "hot"}, "temperature is 'hot'"),
         ({"top_k": -1}, "top_k is -1"),
         ({"top_p": 1.5}, "top_p is 1.5; give a number above 0 and up to 1"),
         ({"top_p": 0}, "top_p is 0"),
         ({"repetition_penalty": 0}, "repetition_penalty is 0"),
+        ({"repetition_penalty": 1e-40}, "give a number from 0.01 to 100"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": "one"}, "seed is 'one'"),
-        ({"do_sample": False}, "Without sampling all 10 sequences would be the same; set n to 1"),
+        ({"do_sample": False}, "Without sampling all 10 sequences would be the same; ask for one"),
         ({"do_sample": "yes"}, "do_sample is 'yes'"),
         ({"eos_token_id": 512}, "eos_token_id is 512, and the model knows 512 tokens"),
         ({"precision": "int4"}, "precision is one of float32, bf16, int8, not 'int4'"),

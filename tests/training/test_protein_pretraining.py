@@ -119,6 +119,6 @@ def test_a_run_learns_goes_on_where_it_stopped_and_packs_into_a_loadable_folder(
     assert ids[:2] == [0, 199] and ids[-2:] == [199, 0]
 
     held = made_up(40, 6)
-    assert model_bits(model.eval(), tokenizer, held)[0] < markov_bits(made_up(1000, 4), held, 0)
+    assert model_bits(model.eval(), tokenizer, held) < markov_bits(made_up(1000, 4), held, 0)
     made = generate(None, 20, seed=1, model=model, tokenizer=tokenizer, max_length=120, repetition_penalty=1.0)
     assert sum(sequence.startswith("M") for sequence in made.sequences) > 15

@@ -64,9 +64,9 @@ if DynamicLayer is not None:
             return 0 if self.keys is None else self.keys.size(-2)
 
         def batch_select_indices(self, indices: Tensor) -> None:
-            used = self._used()
-            self._keys, self._values = self._keys[indices], self._values[indices]
-            self.keys, self.values = self._keys[:, :, :used], self._values[:, :, :used]
+            used, room = self._used(), self._keys.size(-2)
+            self._keys, self.keys = _spacious(self._keys[:, :, :used][indices], room)
+            self._values, self.values = _spacious(self._values[:, :, :used][indices], room)
 
 
 def _spacious(tensor: Tensor, room: int) -> tuple[Tensor, Tensor]:

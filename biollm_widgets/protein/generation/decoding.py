@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Optional
 import torch
 from torch import Tensor
 
+from biollm_widgets.errors import InputError
 from biollm_widgets.protein.generation.cache import kept, repeated
 from biollm_widgets.protein.generation.sampling import draw, processors, uniforms
 from biollm_widgets.protein.generation.settings import Settings
@@ -105,12 +106,12 @@ def grow(
     eos : int, optional
         The token that ends a sequence.
     callback : callable, optional
-        Called with the `Growth` after each step.
+        Called with the `Growth` after each step (inside `torch.inference_mode`).
     tail : sequence of int
         Tokens to ask the probability of after the last one of a sequence that did not end: with a line break and the
         end, what the model thinks of the sequence as a whole.
     """
-    with torch.inference_mode(), _threads_for(model, settings.n):
+    with torch.inference_mode(), _threads_for(model, max(settings.n, len(prompt))):
         return _grow(model, prompt, settings, eos, callback, tail)
 
 
@@ -134,6 +135,11 @@ def _grow(
         ids = torch.tensor([list(prompt)])  # (1, P)
         out = model(ids.to(device), use_cache=True)
         scores = out.logits[0].float().cpu()  # (P, V)
+        if getattr(out, "past_key_values", None) is None:
+            raise InputError(
+                f"A {type(model).__name__} keeps nothing of what it has read, so it cannot write token after token; "
+                "name a causal language model of proteins, such as nferruz/ProtGPT2."
+            )
         known = scores[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
         growth.prompt_log_probabilities = known.tolist()
         past = repeated(out.past_key_values, settings.n, settings.max_length + len(tail))
@@ -163,12 +169,12 @@ def _grow(
 
 
 @contextmanager
-def _threads_for(model: Any, n: int) -> Iterator[None]:
+def _threads_for(model: Any, rows: int) -> Iterator[None]:
     """One CPU thread where a step is small: threads that wait for each other at every product cost more than they
     bring, and very much more where other programs take the cores.
     """
     threads = torch.get_num_threads()
-    operations = 2 * n * sum(parameter.numel() for parameter in model.parameters())
+    operations = 2 * rows * sum(parameter.numel() for parameter in model.parameters())
     one = threads > 1 and operations < SMALL_STEP and next(model.parameters()).device.type == "cpu"
     if one:
         torch.set_num_threads(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional, Union
 
 from biollm_widgets.protein.generation.decoding import Choice
 from biollm_widgets.protein.generation.settings import Settings
+from biollm_widgets.sequences import AMINO_ACIDS
 
 if TYPE_CHECKING:
     import pandas
@@ -76,7 +78,7 @@ class Fidelity:
         change = self.lighter / self.float32 - 1
         return (
             f"{self.precision}: mean perplexity {self.lighter:.2f} against {self.float32:.2f} in float32 "
-            f"({change:+.1%}), the same {self.sequences} sequences."
+            f"({change:+.1%}), the same {'sequence' if self.sequences == 1 else f'{self.sequences} sequences'}."
         )
 
 
@@ -92,6 +94,8 @@ class Generation:
         What makes the same sequences again, the seed included.
     model : str
         Where the model came from, in words.
+    source : str
+        "folder", "cache", "hub", "embedded" or, for a model that was handed over, "given".
     stopped : bool
         Whether it was ended early, by a callback or by Ctrl-C.
     seconds : float
@@ -103,6 +107,7 @@ class Generation:
     designs: tuple[Design, ...]
     settings: Settings
     model: str
+    source: str
     stopped: bool
     seconds: float
     fidelity: Optional[Fidelity] = None
@@ -115,6 +120,11 @@ class Generation:
 
     def __getitem__(self, place: int) -> Design:
         return self.designs[place]
+
+    @property
+    def made_with(self) -> str:
+        """The model's name for files that travel; a stand-in is called so."""
+        return f"stand-in for {self.settings.model}" if self.source == "embedded" else self.settings.model
 
     @property
     def sequences(self) -> list[str]:
@@ -134,6 +144,11 @@ class Generation:
         if cut:
             by = "when you stopped" if self.stopped else f"at {self.settings.max_length} tokens"
             words += f", {cut} {'was' if cut == 1 else 'were'} cut off {by}"
+        left_out = sum(design.left_out for design in self.designs)
+        if left_out:
+            words += (
+                f"; {left_out} {'thing' if left_out == 1 else 'things'} in the text that stand for no residue left out"
+            )
         return f"{words}. Seed {self.settings.seed}."
 
     def to_frame(self, references: Any = None, background: Any = None) -> pandas.DataFrame:
@@ -150,7 +165,7 @@ class Generation:
         -------
         DataFrame
             `name`, `perplexity`, `finished`, `tokens`, then the columns of `judge` that apply (those of the prompt and
-            of the references only where there are some), and `sequence` last.
+            of the references only where there are some; the order is the rank), `model`, and `sequence` last.
         """
         import pandas as pd
 
@@ -177,7 +192,12 @@ class Generation:
         ).merge(verdict.drop(columns=idle), on="name", validate="one_to_one")
         first = ["name", "perplexity", "finished", "tokens", "residues"]
         rest = [name for name in frame.columns if name not in (*first, "rank", "sequence")]
-        frame = frame[[*first, *rest, "sequence"]]
+        frame["flags"] = [
+            "; ".join(filter(None, (flags, _left_out(design))))
+            for flags, design in zip(frame["flags"], self.designs, strict=True)
+        ]
+        frame["model"] = self.made_with
+        frame = frame[[*first, *rest, "model", "sequence"]]
         return frame.sort_values("perplexity", kind="stable", na_position="last").reset_index(drop=True)
 
     def entries(self) -> list[Any]:
@@ -217,24 +237,42 @@ class Generation:
         model_seeds : sequence of int
             AlphaFold 3's own seeds; each gives a prediction.
 
-        Raises
-        ------
-        InputError
-            For a design with letters beyond the twenty amino acids, which AlphaFold 3 does not take.
+        Designs without residues, or with letters beyond the twenty amino acids, which AlphaFold 3 does not take, are
+        left out; the latter are named on standard error.
         """
+        from biollm_widgets.errors import InputError
         from biollm_widgets.protein.export import to_alphafold3, write_alphafold3
 
-        if folder is not None:
-            write_alphafold3(self.entries(), folder, model_seeds=model_seeds, msa_free=msa_free)
-        return [to_alphafold3(entry, model_seeds=model_seeds, msa_free=msa_free) for entry in self.entries()]
+        jobs, fit = [], []
+        for entry in self.entries():
+            try:
+                jobs.append(to_alphafold3(entry, model_seeds=model_seeds, msa_free=msa_free))
+                fit.append(entry)
+            except InputError as problem:
+                if set(entry.sequence) <= set(AMINO_ACIDS):
+                    raise  # not the design is at fault, but the seeds
+                print(f"{entry.name} is left out. {problem}", file=sys.stderr)
+        if folder is not None and fit:
+            write_alphafold3(fit, Path(folder).expanduser(), model_seeds=model_seeds, msa_free=msa_free)
+        return jobs
 
     def to_json(self, path: Union[str, os.PathLike, None] = None) -> str:
         """The settings as JSON: `generate_again` and `biollm generate --settings` make the same sequences from it."""
-        return _written(self.settings.to_json(self.model), path)
+        return _written(self.settings.to_json(self.made_with), path)
 
     def _told(self) -> Mapping[str, object]:
         """The settings for a FASTA header: all but the prompt, which is in the sequence."""
-        return {key: value for key, value in self.settings.as_dict().items() if key != "prompt" and value is not None}
+        told = {**self.settings.as_dict(), "model": self.made_with}
+        return {key: value for key, value in told.items() if key != "prompt" and value is not None}
+
+
+def _left_out(design: Design) -> str:
+    count = design.left_out
+    return (
+        f"{count} {'thing' if count == 1 else 'things'} in its text stand{'s' * (count == 1)} for no residue"
+        if count
+        else ""
+    )
 
 
 def _itself(count: int) -> str:

@@ -16,16 +16,25 @@ from biollm_widgets.protein.generation.decoding import Growth, grow
 from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
 from biollm_widgets.protein.generation.settings import Settings, read_settings
 from biollm_widgets.protein.layout import Layout, layout_of, residues_of
-from biollm_widgets.protein.loading import MODEL, Generator, in_precision, known_name, load_generator
+from biollm_widgets.protein.loading import (
+    MODEL,
+    Generator,
+    in_precision,
+    is_reader,
+    known_name,
+    load_generator,
+    path_of,
+    stand_in_for,
+)
 from biollm_widgets.protein.prompts import read_prompt
-from biollm_widgets.protein.scoring import mean_nats, positions_of
+from biollm_widgets.protein.scoring import check_vocabulary, mean_nats, positions_of
 
 COMPARED = 2  # sequences whose perplexity is computed in float32 as well, when the precision is another
 
 
 def generate(
     prompt: Optional[str] = None,
-    n: int = 10,
+    n: Optional[int] = None,
     *,
     max_length: int = 100,
     do_sample: bool = True,
@@ -55,7 +64,7 @@ def generate(
     prompt : str, optional
         The first residues, or one FASTA record; none for proteins from scratch. `<|endoftext|>` before it is allowed.
     n : int
-        How many proteins; `num_return_sequences` is another name for it.
+        How many proteins, 10 unless given; `num_return_sequences` is another name for it.
     max_length, do_sample, temperature, top_k, top_p, repetition_penalty, eos_token_id, seed
         See `Settings`. `max_length` counts tokens, those of the prompt included.
     model : str, path, or a causal language model of transformers
@@ -83,10 +92,11 @@ def generate(
         For a prompt that is no protein, a setting out of its range, a prompt that leaves no room under `max_length`,
         a `max_length` beyond the model's positions, or a model that cannot be had or writes no text.
     """
-    asked = model if isinstance(model, (str, os.PathLike)) else known_name(getattr(model, "config", None))
+    if n is not None and num_return_sequences is not None and n != num_return_sequences:
+        raise InputError(f"n is {n} and num_return_sequences {num_return_sequences}; give one of them.")
+    count = n if num_return_sequences is None else num_return_sequences
     settings = Settings(
-        prompt="",
-        n=n if num_return_sequences is None else num_return_sequences,
+        n=Settings.n if count is None else count,
         max_length=max_length,
         do_sample=do_sample,
         temperature=temperature,
@@ -95,11 +105,9 @@ def generate(
         repetition_penalty=repetition_penalty,
         eos_token_id=eos_token_id,
         seed=seed,
-        model=os.fspath(asked),
+        model=known_name(path_of(model)),
         precision=precision,
     ).checked()
-    if num_return_sequences is not None and n not in (10, num_return_sequences):
-        raise InputError(f"n is {n} and num_return_sequences {num_return_sequences}; give one of them.")
     start = read_prompt(prompt)
     for repair in start.repairs:
         print(f"The prompt: {repair.words}.", file=sys.stderr)
@@ -109,29 +117,30 @@ def generate(
     layout = layout_of(source.tokenizer)
     opening = layout.ids(source.tokenizer, layout.opening(settings.prompt))
     eos = source.tokenizer.eos_token_id if settings.eos_token_id is None else settings.eos_token_id
-    _check_room(settings, opening, eos, source)
+    tail = layout.ids(source.tokenizer, _closing(layout))
+    _check_room(settings, opening, tail, eos, source)
+    positions = positions_of(source.model)
+    if positions is not None and settings.max_length + len(tail) > positions:
+        tail = []  # no room for it after a sequence that fills every position
 
     network = in_precision(source.model, settings.precision)
-    training = network.training
-    network.eval()
+    shown = sys.stderr.isatty() if progress is None else progress
     began = time.perf_counter()
-    try:
-        tail = layout.ids(source.tokenizer, _closing(layout)) if with_perplexity else []
-        positions = positions_of(source.model)
-        if positions is not None and settings.max_length + len(tail) > positions:
-            tail = []  # no room for it after a sequence that fills every position
-        shown = sys.stderr.isatty() if progress is None else progress
-        growth = _grow(network, opening, settings, eos, callback, tail, shown)
-        seconds = time.perf_counter() - began
-        designs = _designs(growth, settings, layout, source.tokenizer, network, eos, with_perplexity)
-    finally:
-        network.train(training)
-    fidelity = None
-    if network is not source.model and with_perplexity:
-        fidelity = _fidelity(designs, settings.precision, layout, source)
-        if fidelity is not None:
-            print(fidelity, file=sys.stderr)
-    return Generation(tuple(designs), settings, source.path.said, growth.stopped, seconds, fidelity)
+    growth = _watched(network, opening, settings, eos, callback, tail if with_perplexity else [], shown)
+    seconds = time.perf_counter() - began
+    designs = _designs(growth, layout, source.tokenizer)
+    fidelity, stopped = None, growth.stopped
+    if with_perplexity:
+        try:
+            values = _perplexities(growth, designs, layout, source.tokenizer, network)
+            designs = [replace(design, perplexity=value) for design, value in zip(designs, values, strict=True)]
+            if settings.precision != "float32":
+                fidelity = _fidelity(designs, settings.precision, layout, source)
+        except KeyboardInterrupt:
+            stopped = True  # the proteins are there; what is not known of them is NaN
+    if fidelity is not None:
+        print(fidelity, file=sys.stderr)
+    return Generation(tuple(designs), settings, source.path.said, source.path.source, stopped, seconds, fidelity)
 
 
 def generate_again(settings: Union[str, os.PathLike, Settings], **changes: Any) -> Generation:
@@ -140,10 +149,14 @@ def generate_again(settings: Union[str, os.PathLike, Settings], **changes: Any) 
     `changes` are parameters of `generate` to set otherwise. Raises as `generate`, and for settings that cannot be read.
     """
     found, made_with = (settings, "") if isinstance(settings, Settings) else read_settings(settings)
+    if "num_return_sequences" in changes:
+        changes["n"] = changes.pop("num_return_sequences")
     again = generate(**{**found.as_dict(), **changes})
-    if made_with and made_with != again.model:
+    if made_with and made_with != again.made_with:
         print(
-            f"These settings were used with another model ({made_with}), so the sequences are others.", file=sys.stderr
+            f"These settings were used with another model ({made_with}; here it is {again.made_with}), so the "
+            "sequences are others.",
+            file=sys.stderr,
         )
     return again
 
@@ -155,24 +168,27 @@ def _source(model: Any, tokenizer: Any, device: Any, name: str) -> Generator:
     if tokenizer is None:
         raise InputError("A loaded model goes with its tokenizer; give tokenizer=AutoTokenizer.from_pretrained(...).")
     head = getattr(model, "get_output_embeddings", lambda: None)()
-    if head is None or not hasattr(model, "config"):
+    if head is None or not hasattr(model, "config") or is_reader(model.config):
         raise InputError(
             f"A {type(model).__name__} does not write sequences; load one with AutoModelForCausalLM.from_pretrained."
         )
     count = sum(parameter.numel() for parameter in model.parameters())
-    said = f"{type(model).__name__}, {count / 1e6:.1f} M parameters, as given"
-    return Generator(tokenizer, model, ModelPath(name, name, "given", said))
+    stand_in = stand_in_for(path_of(model)) is not None
+    what = f"Stand-in for {name}" if stand_in else type(model).__name__
+    said = f"{what}, {count / 1e6:.1f} M parameters, as given"
+    return Generator(tokenizer, model, ModelPath(name, name, "embedded" if stand_in else "given", said))
 
 
-def _check_room(settings: Settings, opening: list[int], eos: Optional[int], source: Generator) -> None:
+def _check_room(settings: Settings, opening: list[int], tail: list[int], eos: Optional[int], source: Generator) -> None:
     positions = positions_of(source.model)
     if not opening:
         raise InputError("This tokenizer has no start token, so the model needs a prompt to begin with; give one.")
     vocabulary = source.model.config.vocab_size
-    if max(opening) >= vocabulary:
+    check_vocabulary([*opening, *tail], source.model)
+    if len(source.tokenizer) < vocabulary / 2:  # a few more are usual: tables are filled up to round numbers
         raise InputError(
-            f"The tokenizer makes token {max(opening)}, and the model knows {vocabulary}: they do not belong together; "
-            "load both from one place."
+            f"The model knows {vocabulary:,} tokens, and the tokenizer has words for {len(source.tokenizer):,}: they "
+            "do not belong together; load both from one place."
         )
     if eos is not None and eos >= vocabulary:
         raise InputError(f"eos_token_id is {eos}, and the model knows {vocabulary:,} tokens, counted from 0.")
@@ -186,6 +202,7 @@ def _check_room(settings: Settings, opening: list[int], eos: Optional[int], sour
             f"max_length is {settings.max_length:,}, and the model has {positions:,} positions; "
             f"give at most {positions:,}."
         )
+    _check_memory(settings, source.model)
     if len(opening) >= settings.max_length:
         raise InputError(
             f"The prompt takes {len(opening):,} tokens ({len(settings.prompt):,} residues), which leaves nothing of "
@@ -194,12 +211,31 @@ def _check_room(settings: Settings, opening: list[int], eos: Optional[int], sour
         )
 
 
+def _check_memory(settings: Settings, model: Any) -> None:
+    """Refuse what would not fit: the keys and values of all sequences are kept until they end."""
+    config = model.config
+    layers, width = getattr(config, "num_hidden_layers", None), getattr(config, "hidden_size", None)
+    if layers is None or width is None or next(model.parameters()).device.type != "cpu":
+        return
+    needed = settings.n * settings.max_length * layers * 2 * width * 4
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return
+    if needed > 0.8 * there:
+        fits = max(1, int(0.4 * there * settings.n / needed))
+        raise InputError(
+            f"{settings.n:,} sequences of {settings.max_length:,} tokens at once would take {needed / 1e9:,.0f} GB of "
+            f"memory, and this machine has {there / 1e9:,.0f} GB; ask for {fits:,} at a time, or for shorter ones."
+        )
+
+
 def _closing(layout: Layout) -> str:
     """What stands after the last residue of a finished protein."""
     return f"\n{layout.end}" if layout.width else layout.end
 
 
-def _grow(
+def _watched(
     model: Any, opening: list[int], settings: Settings, eos: Optional[int], callback: Any, tail: list[int], shown: bool
 ) -> Growth:
     if not shown:
@@ -216,21 +252,16 @@ def _grow(
         return grow(model, opening, settings, eos, told, tail)
 
 
-def _designs(
-    growth: Growth,
-    settings: Settings,
-    layout: Layout,
-    tokenizer: Any,
-    model: Any,
-    eos: Optional[int],
-    with_perplexity: bool,
-) -> list[Design]:
+def _designs(growth: Growth, layout: Layout, tokenizer: Any) -> list[Design]:
     designs = []
+    special = set(tokenizer.all_special_ids)
     for i, choices in enumerate(growth.choices):
         ids = growth.ids(i)
         written = ids[:-1] if growth.finished[i] else ids
         text = tokenizer.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         residues = residues_of(text)
+        # An end that was not asked to end anything stands inside: what follows it is another protein.
+        inside = sum(token in special for token in written[len(growth.prompt) :])
         designs.append(
             Design(
                 name=f"design_{i + 1}",
@@ -240,12 +271,9 @@ def _designs(
                 perplexity=math.nan,
                 text=text.strip("\n"),
                 choices=tuple(choices),
-                left_out=residues.left_out,
+                left_out=residues.left_out + inside,
             )
         )
-    if with_perplexity:
-        values = _perplexities(growth, designs, layout, tokenizer, model)
-        designs = [replace(design, perplexity=value) for design, value in zip(designs, values, strict=True)]
     return designs
 
 
@@ -282,6 +310,6 @@ def _fidelity(designs: list[Design], precision: str, layout: Layout, source: Gen
     if not sample:
         return None
     rows = [layout.ids(source.tokenizer, layout.whole(design.sequence)) for design in sample]
-    exact = [math.exp(nats) for nats in mean_nats(rows, source.model).tolist()]
+    exact = [math.exp(nats) for nats in mean_nats(rows, in_precision(source.model, "float32")).tolist()]
     lighter = [design.perplexity for design in sample]
     return Fidelity(precision, len(sample), sum(lighter) / len(lighter), sum(exact) / len(exact))

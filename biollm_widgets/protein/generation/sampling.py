@@ -56,6 +56,8 @@ def draw(probabilities: Tensor, uniform: np.ndarray) -> Tensor:
     """
     cumulated = probabilities.double().cumsum(-1)  # (n, V); in double, so that 50,257 roundings do not add up
     target = torch.from_numpy(uniform)[:, None] * cumulated[:, -1:]
-    found = torch.searchsorted(cumulated, target, right=True)[:, 0]
-    last = (probabilities > 0).int().cumsum(-1).argmax(-1)  # the last token that has a chance at all
-    return torch.minimum(found, last)
+    found = torch.searchsorted(cumulated, target, right=True)[:, 0].clamp_max(probabilities.size(1) - 1)
+    for row in (probabilities.gather(1, found[:, None])[:, 0] == 0).nonzero()[:, 0].tolist():
+        # Rounding took the draw past the sum: the last token that has a chance at all.
+        found[row] = probabilities[row].nonzero()[-1, 0]
+    return found

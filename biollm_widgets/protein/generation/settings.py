@@ -93,17 +93,18 @@ class Settings:
             "top_k": _whole("top_k", 0 if self.top_k is None else self.top_k, 0, None),
         }
         real: dict[str, Any] = {
-            "temperature": _real("temperature", self.temperature, 0.0, math.inf, "above 0; 1 changes nothing"),
-            "top_p": _real("top_p", 1.0 if self.top_p is None else self.top_p, 0.0, 1.0, "above 0 and up to 1"),
+            # Scores times a thousand are still numbers; much further they are not, and nothing could be drawn.
+            "temperature": _real("temperature", self.temperature, 1e-3, 1e3, "from 0.001 to 1,000; 1 changes nothing"),
+            "top_p": _real("top_p", 1.0 if self.top_p is None else self.top_p, 1e-9, 1.0, "above 0 and up to 1"),
             "repetition_penalty": _real(
-                "repetition_penalty", self.repetition_penalty, 0.0, math.inf, "above 0; 1 changes nothing"
+                "repetition_penalty", self.repetition_penalty, 1e-2, 1e2, "from 0.01 to 100; 1 changes nothing"
             ),
         }
         if not isinstance(self.do_sample, bool):
             raise InputError(f"do_sample is {self.do_sample!r}; give True to draw tokens, False for the likeliest.")
         if not self.do_sample and whole["n"] > 1:
             raise InputError(
-                f"Without sampling all {whole['n']} sequences would be the same; set n to 1, or do_sample to True."
+                f"Without sampling all {whole['n']} sequences would be the same; ask for one (n=1), or sample."
             )
         if self.eos_token_id is not None:
             whole["eos_token_id"] = _whole("eos_token_id", self.eos_token_id, 0, None)
@@ -143,11 +144,11 @@ def _whole(name: str, value: Any, least: int, most: Optional[int]) -> int:
     return number
 
 
-def _real(name: str, value: Any, above: float, most: float, words: str) -> float:
+def _real(name: str, value: Any, least: float, most: float, words: str) -> float:
     try:
         number = math.nan if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if not (above < number <= most) or math.isinf(number):
+    if not least <= number <= most:
         raise InputError(f"{name} is {value!r}; give a number {words}.")
     return number
