@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -19,8 +23,11 @@ if TYPE_CHECKING:
 
     from biollm_widgets.protein.generation import Generation
 
+Named = tuple[str, Path]  # the option that names a file, and the file
 MODEL = "nferruz/ProtGPT2"
-ENDINGS = (".fasta", ".fa", ".faa", ".csv", ".json")
+FASTA = (".fasta", ".fa", ".faa")
+ENDINGS = (*FASTA, ".csv", ".json")
+JOB = re.compile(r"design_[0-9]+\.json", re.IGNORECASE)  # what --alphafold3 calls its files
 # Options that are settings of the generation, by the name of the setting.
 SETTINGS = ("n", "max_length", "temperature", "top_k", "top_p", "repetition_penalty", "eos_token_id", "seed", "model",
             "precision")  # fmt: skip
@@ -85,16 +92,22 @@ def command(
       biollm generate MKTAYIAKQRQISFVKSHFSRQ -n 5 --out designs.fasta --save-settings designs.json
       biollm generate --settings designs.json --alphafold3 jobs --msa-free
     """
-    for path in outs:
-        if path.suffix.lower() not in ENDINGS:
-            raise InputError(f"{path} ends in none of {', '.join(ENDINGS)}; its ending says what to write.")
-    for path in (*outs, *([save_settings] if save_settings else [])):
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; name a file to write to.")
     if msa_free and alphafold3 is None:
         raise InputError("--msa-free goes with --alphafold3 FOLDER.")
+    if greedy and "n" in _given(context) and given["n"] > 1:
+        raise InputError(
+            f"--greedy always takes the likeliest token, so the proteins of -n {given['n']} would all be the same; "
+            "leave one of the two out."
+        )
+    outs = tuple(map(_home, outs))
+    save_settings, alphafold3 = save_settings and _home(save_settings), alphafold3 and _home(alphafold3)
+    _check_outputs(
+        [*(("--out", path) for path in outs), *_there(("--save-settings", save_settings))],
+        alphafold3,
+        _there(("--prompt-file", prompt_file), ("--reference", reference), ("--settings", settings_file)),
+    )
     text = _prompt(prompt, prompt_file)
-    told = {name: given[name] for name in SETTINGS if context.get_parameter_source(name) != ParameterSource.DEFAULT}
+    told = {name: given[name] for name in SETTINGS if name in _given(context)}
     if greedy:
         told |= {"do_sample": False, **({} if "n" in told else {"n": 1})}
     if text is not None:
@@ -107,51 +120,169 @@ def command(
         made = generate_again(settings_file, **told, device=device)
     else:
         made = generate(**{**told, "device": device})
-    frame = made.to_frame(references=references)
-    for path in outs:
-        _write(made, frame, path)
-        click.echo(f"Wrote {path}", err=True)
-    if save_settings is not None:
-        made.to_json(save_settings)
-        click.echo(f"Wrote {save_settings}", err=True)
-    if alphafold3 is not None:
-        made.to_alphafold3(alphafold3, msa_free=msa_free)
-        click.echo(f"Wrote {sum(bool(s) for s in made.sequences)} files into {alphafold3}", err=True)
-    if as_json:
-        click.echo(json.dumps(report(made, frame), indent=1))
-    else:
-        click.echo(table(frame))
-        for name, why in zip(frame["name"], frame["why"], strict=True):
-            if why:
-                click.echo(f"{name}: {why}")
-        click.echo(made.finding)
-        if not outs:
-            click.echo()
+    fasta = [path for path in outs if path.suffix.lower() in FASTA]
+    kept = False
+    try:
+        # What needs no judging is written first: with references, judging takes about as long as generating.
+        for path in fasta:
+            with _writing(path):
+                made.to_fasta(path)
+            kept = True
+        if save_settings is not None:
+            with _writing(save_settings):
+                made.to_json(save_settings)
+        if alphafold3 is not None:
+            _write_jobs(made, alphafold3, msa_free)
+        frame = made.to_frame(references=references)
+        for path in outs:
+            if path not in fasta:
+                with _writing(path):
+                    _write(made, frame, path)
+        shown = json.dumps(report(made, frame), indent=1) if as_json else _words(made, frame)
+    except BaseException:
+        # Whatever went wrong, a full disk or Ctrl-C: the proteins took minutes to make.
+        if not kept:
             click.echo(made.to_fasta(), nl=False)
+        raise
+    click.echo(shown)
+    if not as_json and not outs:
+        click.echo()
+        click.echo(made.to_fasta(), nl=False)
     return 130 if made.stopped else 0
+
+
+def _given(context: click.Context) -> set[str]:
+    """The options that were given, by their names as settings."""
+    return {name for name in SETTINGS if context.get_parameter_source(name) != ParameterSource.DEFAULT}
+
+
+def _there(*named: tuple[str, Optional[Path]]) -> list[Named]:
+    return [(option, path) for option, path in named if path is not None]
+
+
+def _home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as problem:
+        raise InputError(f"There is no home folder for {path}; write the whole path.") from problem
+
+
+def _check_outputs(files: list[Named], folder: Optional[Path], inputs: list[Named]) -> None:
+    """Refuse, before minutes of work, outputs that would overwrite an input or each other, or cannot be written."""
+    for option, path in files:
+        if _is_folder(path):
+            raise InputError(f"{path} is a folder; name a file to write to.")
+        if option == "--out" and path.suffix.lower() not in ENDINGS:
+            raise InputError(f"{path} ends in none of {', '.join(ENDINGS)}; its ending says what to write.")
+    outputs = [*files, *_there(("--alphafold3", folder))]
+    for i, (option, path) in enumerate(outputs):
+        for earlier, other in outputs[:i]:
+            if _same(path, other):
+                by = f"by {earlier} and {option}" if earlier != option else f"with {option}"
+                raise InputError(f"{path} is to be written twice, {by}; give each output a place of its own.")
+        for reading, source in inputs:
+            if _same(path, source):
+                raise InputError(
+                    f"{path} is what {reading} reads, and {option} would overwrite it; name another place to write to."
+                )
+    for option, path in files:
+        for _, other in outputs:
+            if _resolved(path) in _resolved(other).parents:
+                raise InputError(f"{path} ({option}) would have to be a file and the folder of {other}; rename one.")
+    if folder is not None:
+        for option, path in (*files, *inputs):
+            # As it is called, and, where that is a link, where it leads.
+            places = (path, _resolved(path))
+            if any(JOB.fullmatch(place.name) and _same(place.parent, folder) for place in places):
+                raise InputError(
+                    f"{path} ({option}) has the name of a file that --alphafold3 {folder} writes; name another folder."
+                )
+        if os.path.lexists(folder) and not _is_folder(folder):
+            raise InputError(f"{folder} is a file; name a folder for --alphafold3.")
+        _probe(folder, folder)
+    for _, path in files:
+        _probe(path, path.parent)
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return _home(path).resolve()
+    except (OSError, RuntimeError) as problem:  # links that lead in a circle
+        raise InputError(f"Where {path} leads cannot be found out ({problem}); name another place.") from problem
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as problem:  # a name that is too long
+        raise _cannot_write(path, problem) from problem
+
+
+def _same(one: Path, other: Path) -> bool:
+    one, other = _resolved(one), _resolved(other)
+    try:
+        return one == other or one.samefile(other)  # A.fasta is a.fasta on some disks
+    except OSError:
+        return False
+
+
+def _probe(path: Path, folder: Path) -> None:
+    """Whether a file can be made in this folder, which may not be there yet; nothing is left behind."""
+    nearest = folder.absolute()
+    try:
+        with suppress(FileNotFoundError):
+            path.lstat()  # says whether the name may be: not too long, and no file where a folder should be
+        while not os.path.lexists(nearest):
+            nearest = nearest.parent
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as problem:
+        raise _cannot_write(path, problem) from problem
+
+
+def _cannot_write(path: Path, problem: OSError) -> InputError:
+    return InputError(f"Cannot write {path} ({problem.strerror or problem}); choose a place you may write to.")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:  # a full disk
+        raise _cannot_write(path, problem) from problem
+    click.echo(f"Wrote {path}", err=True)
+
+
+def _write_jobs(made: Generation, folder: Path, msa_free: bool) -> None:
+    try:
+        count = len(made.to_alphafold3(folder, msa_free=msa_free))
+    except OSError as problem:
+        raise _cannot_write(folder, problem) from problem
+    if count:
+        click.echo(f"Wrote {count:,} {'file' if count == 1 else 'files'} into {folder}", err=True)
+    else:
+        click.echo(f"Nothing was written into {folder}: AlphaFold 3 takes none of these designs.", err=True)
 
 
 def _prompt(prompt: Optional[str], file: Optional[Path]) -> Optional[str]:
     """The text to go on from: the argument, standard input, or the one record of a file."""
     if prompt is not None and file is not None:
         raise InputError("Give the prompt or --prompt-file, not both.")
-    if prompt == "-":
-        text = sys.stdin.read()
-        if not text.strip():
-            raise InputError("Standard input is empty; give residues or one FASTA record, or leave PROMPT out.")
-        return text
-    if file is None:
+    if prompt != "-" and file is None:
         return prompt
-    from biollm_widgets.sequences import format_fasta, read_fasta
+    from biollm_widgets.protein.prompts import read_prompt_from
 
-    records = read_fasta(file, alphabet="protein", ambiguity="refuse", duplicates="keep")
-    if len(records) > 1:
-        names = ", ".join(record.name for record in records[:3]) + (", ..." if len(records) > 3 else "")
-        raise InputError(f"There are {len(records)} records in {file} ({names}); a prompt is one: keep that alone.")
-    for repair in records[0].repairs:
-        if repair.kind != "looks like DNA":
-            click.echo(f"{file}: {repair.words}", err=True)
-    return format_fasta(records)
+    if file is None:
+        data = sys.stdin.buffer.read()  # bytes: it may be gzip, or nothing to read at all
+        if not data.strip():
+            raise InputError("Standard input is empty; give residues or one FASTA record, or leave PROMPT out.")
+        found, called = read_prompt_from(data, "the standard input"), "The standard input"
+    else:
+        found, called = read_prompt_from(file, str(file)), str(file)
+    for repair in found.repairs:
+        if repair.kind != "looks like DNA":  # that is seen in the residues, and told by `generate`
+            click.echo(f"{called}: {repair.words}", err=True)
+    return found.sequence
 
 
 def _references(path: Optional[Path]) -> Any:
@@ -168,11 +299,15 @@ def _write(made: Generation, frame: pandas.DataFrame, path: Path) -> None:
 
     if path.suffix.lower() == ".csv":
         write_csv(frame, path)
-    elif path.suffix.lower() == ".json":
+    else:
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(report(made, frame), indent=1) + "\n", encoding="utf-8")
-    else:
-        made.to_fasta(path)
+
+
+def _words(made: Generation, frame: pandas.DataFrame) -> str:
+    """The table, why a design stands where it does, and what came out."""
+    reasons = [f"{name}: {why}" for name, why in zip(frame["name"], frame["why"], strict=True) if why]
+    return "\n".join([table(frame), *reasons, made.finding])
 
 
 def report(made: Generation, frame: pandas.DataFrame) -> dict[str, Any]:
