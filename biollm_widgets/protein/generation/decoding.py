@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any, NamedTuple, Optional
 
 import torch
@@ -45,7 +46,7 @@ class Growth:
     prompt : list of int
         The tokens that all sequences begin with.
     prompt_log_probabilities : list of float
-        Of each token of the prompt after the first, by the model.
+        Of each token of the prompt after the first, by the model; empty where they were not asked for.
     choices : list of list of Choice
         The new tokens of each sequence.
     newest : list of (int or None)
@@ -109,7 +110,8 @@ def grow(
         Called with the `Growth` after each step (inside `torch.inference_mode`).
     tail : sequence of int
         Tokens to ask the probability of after the last one of a sequence that did not end: with a line break and the
-        end, what the model thinks of the sequence as a whole.
+        end, what the model thinks of the sequence as a whole. Without them the prompt's own probabilities, which are
+        asked for to the same end, are left out too.
     """
     with torch.inference_mode(), _threads_for(model, max(settings.n, len(prompt))):
         return _grow(model, prompt, settings, eos, callback, tail)
@@ -133,15 +135,20 @@ def _grow(
     whole = False  # whether the cache holds all tokens of the living but the newest
     try:
         ids = torch.tensor([list(prompt)])  # (1, P)
-        out = model(ids.to(device), use_cache=True)
-        scores = out.logits[0].float().cpu()  # (P, V)
+        # Scores of the whole vocabulary at every token of the prompt are a tenth of its work; one place is enough.
+        last_only = (
+            {"logits_to_keep": 1} if not tail and "logits_to_keep" in signature(model.forward).parameters else {}
+        )
+        out = model(ids.to(device), use_cache=True, **last_only)
+        scores = out.logits[0].float().cpu()  # (P, V), or (1, V)
         if getattr(out, "past_key_values", None) is None:
             raise InputError(
                 f"A {type(model).__name__} keeps nothing of what it has read, so it cannot write token after token; "
                 "name a causal language model of proteins, such as nferruz/ProtGPT2."
             )
-        known = scores[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
-        growth.prompt_log_probabilities = known.tolist()
+        if tail:
+            known = scores[:-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+            growth.prompt_log_probabilities = known.tolist()
         past = repeated(out.past_key_values, settings.n, settings.max_length + len(tail))
         logits = scores[-1:].expand(settings.n, -1)  # (n, V)
         ids = ids.expand(settings.n, -1)  # (n, P)
