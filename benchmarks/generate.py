@@ -97,7 +97,7 @@ def run_way(way: str, layers: int, threads: Optional[int]) -> dict[str, Any]:
     report["peak_gb"] = peak_memory()
     if way in PREFILLS:
         times = []
-        for _ in range(3):
+        for _ in range(5):
             start = time.perf_counter()
             # One new token: what comes before it is the prompt.
             theirs(prompt, PROMPT + 1, SEQUENCES) if way == "transformers" else ours(prompt, PROMPT + 1)

@@ -246,7 +246,7 @@ def test_sequences_that_the_tokenizer_would_cut_the_same_way_are_not_computed_ag
     whole = tokenizer(f"<|endoftext|>\n{protein[:60]}\n{protein[60:]}\n<|endoftext|>")["input_ids"]
     # The draws are made to follow the tokenizer's own way through this protein.
     place = iter(whole[1:])
-    monkeypatch.setattr(decoding, "draw", lambda probabilities, _: torch.full((len(probabilities),), next(place)))
+    monkeypatch.setattr(decoding, "draw", lambda _, uniform: torch.full((len(uniform),), next(place)))
     rows: list = []
     monkeypatch.setattr(run, "mean_nats", lambda given, *_: rows.extend(given) or np.empty(0))
     length = len(whole) if ends else len(whole) - 2

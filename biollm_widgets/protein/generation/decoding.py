@@ -203,15 +203,18 @@ def _step(
     eos: Optional[int],
 ) -> tuple[Tensor, Tensor]:
     """Choose one token for each living sequence and write it down; ids (alive, L) -> (alive,), (alive, L + 1)."""
-    scores = choose(ids, logits.clone())  # (alive, V)
+    # At the first step all rows are the same (one row of scores, expanded): it is worked on once.
+    once = slice(0, 1) if logits.stride(0) == 0 else slice(None)
+    own = logits[once]  # (alive or 1, V)
+    scores = choose(ids[once], own.clone())
     if do_sample:
         probabilities = scores.softmax(-1)
         chosen = draw(probabilities, uniform[alive.numpy()])
-        drawn_with = probabilities.gather(1, chosen[:, None])[:, 0]
+        drawn_with = probabilities.expand_as(logits).gather(1, chosen[:, None])[:, 0]
     else:
-        chosen = scores.argmax(-1)
+        chosen = scores.argmax(-1).expand(len(alive))
         drawn_with = torch.ones(len(chosen))
-    surprise = logits.gather(1, chosen[:, None])[:, 0] - logits.logsumexp(-1)
+    surprise = logits.gather(1, chosen[:, None])[:, 0] - own.logsumexp(-1)
     growth.newest = [None] * len(growth.choices)
     for row, choice in zip(
         alive.tolist(),

@@ -45,7 +45,7 @@ def draw(probabilities: Tensor, uniform: np.ndarray) -> Tensor:
 
     Parameters
     ----------
-    probabilities : float tensor (n, vocabulary)
+    probabilities : float tensor (n, vocabulary), or (1, vocabulary) for all rows
         Rows sum to one, about; a token of probability nothing is never drawn.
     uniform : float array (n,)
         In [0, 1).
@@ -55,8 +55,10 @@ def draw(probabilities: Tensor, uniform: np.ndarray) -> Tensor:
     int64 tensor (n,)
     """
     cumulated = probabilities.double().cumsum(-1)  # (n, V); in double, so that 50,257 roundings do not add up
+    n = len(uniform)
+    cumulated, probabilities = cumulated.expand(n, -1), probabilities.expand(n, -1)
     target = torch.from_numpy(uniform)[:, None] * cumulated[:, -1:]
-    found = torch.searchsorted(cumulated, target, right=True)[:, 0].clamp_max(probabilities.size(1) - 1)
+    found = torch.searchsorted(cumulated.contiguous(), target, right=True)[:, 0].clamp_max(probabilities.size(1) - 1)
     for row in (probabilities.gather(1, found[:, None])[:, 0] == 0).nonzero()[:, 0].tolist():
         # Rounding took the draw past the sum: the last token that has a chance at all.
         found[row] = probabilities[row].nonzero()[-1, 0]
