@@ -345,6 +345,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("instability", "instability", lambda value: f"{value:.0f}"),
     ("nearest", "nearest", str),
     ("nearest_identity", "identity", lambda value: f"{value:.0f} %"),
+    ("nearest_more_than_chance", "than chance", lambda value: "more" if value else "no more"),
     ("flags", "flags", str),
 )
 
@@ -367,5 +368,6 @@ def table(frame: pandas.DataFrame) -> str:
 
 
 def _cell(value: Any, write: Callable[[Any], str]) -> str:
-    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    # pandas' own missing value (of a yes-or-no column) is not to be compared with anything.
+    missing = value is None or str(value) == "<NA>" or (isinstance(value, float) and math.isnan(value))
     return "-" if missing else write(value)
