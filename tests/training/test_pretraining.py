@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from biollm_widgets.sequences import reverse_complement
-from training import pack_dna, pretrain_dna
+from training import loop, pack_dna, pretrain_dna
 from training.bits import markov_bits
 from training.genome import BLOCK, load_corpus, windows
 from training.loop import learning_rate
@@ -82,18 +82,20 @@ def test_a_markov_model_on_both_strands_knows_what_it_should():
 def test_a_run_learns_goes_on_where_it_stopped_and_packs_into_a_loadable_folder(genome_file, tmp_path, monkeypatch):
     out = tmp_path / "run"
 
+    monkeypatch.setattr(loop, "EVERY", 200_000)
+
     def run(tokens: float) -> list[dict]:
         command = f"x --genome {genome_file} --out {out} --vocabulary 24 --width 32 --layers 1 --heads 2"
-        command += f" --intermediate 32 --batch 4096 --threads 1 --tokens {tokens}"
+        command += f" --intermediate 32 --batch 4096 --threads 1 --peak 5e-3 --tokens {tokens}"
         monkeypatch.setattr(sys, "argv", command.split())
         torch.manual_seed(0)
         pretrain_dna.main()
         return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
-    first = run(1.2e6)
-    second = run(2.4e6)
+    first = run(0.5e6)
+    second = run(1.0e6)
     assert second[: len(first)] == first
-    assert second[-1]["tokens"] >= 2.4e6 > second[len(first)]["tokens"] > first[-1]["tokens"]
+    assert second[-1]["tokens"] >= 1.0e6 > second[len(first)]["tokens"] > first[-1]["tokens"]
     assert second[-1]["held_out_loss"] < math.log(24 - 5)  # better than guessing among the tokens
 
     monkeypatch.setattr(sys, "argv", ["x", str(out), str(tmp_path / "packed")])
