@@ -28,9 +28,9 @@ class Shade(NamedTuple):
 Colour = Union[str, Shade]
 
 # Tol's light set: it tints the background of a token, with dark or light letters on it.
-TINTS = ("#77AADD", "#99DDFF", "#44BB99", "#BBCC33", "#EEDD88", "#EE8866", "#FFAABB", "#DDDDDD")
+LIGHT = ("#77AADD", "#99DDFF", "#44BB99", "#BBCC33", "#EEDD88", "#EE8866", "#FFAABB", "#DDDDDD")
 # Tol's bright set: lines. Training, evaluation, then runs that are compared.
-LINES = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")
+BRIGHT = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377")
 # How much of a hue goes into the surface under letters.
 SHARE = 0.38
 
@@ -55,7 +55,7 @@ EDGE = Shade("#9E9E9E", "#757575")
 
 
 def hue_of(token_id: Any) -> Any:
-    """Which of the eight `TINTS` a token has, by its id: int for an int, an array of the same shape for an array.
+    """Which of the eight `LIGHT` a token has, by its id: int for an int, an array of the same shape for an array.
 
     The same id has the same hue everywhere, and ids n and n + 1 differ: steps of the golden ratio round a circle of
     eight (Knuth, The Art of Computer Programming 3, 6.4). Plain n modulo 8 would give all 6-mers with one ending one

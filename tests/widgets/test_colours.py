@@ -12,7 +12,7 @@ import pytest
 from biollm_widgets.errors import InputError
 from biollm_widgets.widgets import colours
 
-GROUNDS = [*colours.TINTS, *colours.VIRIDIS]
+GROUNDS = [*colours.LIGHT, *colours.VIRIDIS]
 
 
 @pytest.mark.parametrize("page", ["light", "dark"])
