@@ -1,0 +1,60 @@
+// What the tests do to a notebook from inside its page, with the application's own commands.
+window.bio = (() => {
+  const app = () => window.jupyterapp;
+  const panel = () => {
+    const widget = app()?.shell?.currentWidget;
+    return widget?.sessionContext && widget.content?.model ? widget : null;
+  };
+  const cells = () => panel().content.model.sharedModel;
+  return {
+    panel,
+    /** The notebook is drawn and its kernel, or the want of one, is settled. */
+    ready() {
+      const here = panel();
+      return Boolean(here?.context.isReady && here.sessionContext.isReady && here.sessionContext.session?.kernel?.status === "idle");
+    },
+    /** Add a cell at the end, run it, and give its number when it is done. */
+    async run(source) {
+      const number = cells().cells.length;
+      cells().insertCell(number, { cell_type: "code", source, metadata: { trusted: true } });
+      panel().content.activeCellIndex = number;
+      panel().content.deselectAll();
+      await app().commands.execute("notebook:run-cell");
+      return number;
+    },
+    async runAll() {
+      await app().commands.execute("notebook:run-all-cells");
+    },
+    /** What each cell printed or raised, as text. */
+    said(number) {
+      const outputs = panel().content.widgets[number].model.outputs.toJSON();
+      return outputs.map((o) => (o.output_type === "error" ? `${o.ename}: ${o.evalue}` : [o.text ?? o.data?.["text/plain"] ?? ""].flat().join(""))).join("\n");
+    },
+    failed(number) {
+      return panel().content.widgets[number].model.outputs.toJSON().some((o) => o.output_type === "error");
+    },
+    /** The JSON of a Python expression, worked out in the kernel and seen by no cell. */
+    async ask(expression) {
+      const kernel = panel().sessionContext.session.kernel;
+      const asked = { v: `__import__("json").dumps(${expression})` };
+      const reply = await kernel.requestExecute({ code: "", user_expressions: asked, silent: true, store_history: false }).done;
+      const got = reply.content.user_expressions.v;
+      if (got.status !== "ok") throw new Error(`${got.ename}: ${got.evalue}`);
+      return got.data["text/plain"];
+    },
+    /** Run Python in the kernel without a cell. */
+    async tell(code) {
+      const reply = await panel().sessionContext.session.kernel.requestExecute({ code, silent: false, store_history: false }).done;
+      if (reply.content.status !== "ok") throw new Error(`${reply.content.ename}: ${reply.content.evalue}`);
+    },
+    forget(from) {
+      cells().deleteCellRange(from, cells().cells.length);
+    },
+    async save() {
+      await panel().context.save();
+    },
+    async theme(name) {
+      await app().commands.execute("apputils:change-theme", { theme: name });
+    },
+  };
+})();

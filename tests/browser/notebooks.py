@@ -1,0 +1,111 @@
+"""A notebook in a page: make it, open it, run cells, read what they show, save it, and ask the kernel behind it."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from playwright.sync_api import Locator, Page
+
+from .servers import Server
+
+_DRIVER = Path(__file__).with_name("driver.js").read_text(encoding="utf-8")
+# JupyterLab in the mode that shows one document, and Notebook 7; what is in the cells is the same.
+ADDRESSES = {"lab": "/doc/tree/{name}", "notebook": "/notebooks/{name}"}
+
+
+def write_notebook(server: Server, name: str, cells: Sequence[str], kernel: str = "newest") -> Path:
+    """A notebook of code cells in the server's folder."""
+    spec = {"name": kernel, "display_name": kernel, "language": "python"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": spec})
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    path = server.work / name
+    nbformat.write(notebook, path)
+    return path
+
+
+class Notebook:
+    """A notebook that is open in a page.
+
+    Parameters
+    ----------
+    page : Page
+        It goes to the notebook.
+    server : Server
+        Its server.
+    name : str
+        The notebook's name in the server's folder.
+    front : {"lab", "notebook"}
+        JupyterLab or Notebook 7.
+    """
+
+    def __init__(self, page: Page, server: Server, name: str, front: str = "lab"):
+        self.page, self.server, self.name, self.front = page, server, name, front
+        page.add_init_script(_DRIVER)
+        page.goto(server.url + ADDRESSES[front].format(name=name))
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        self.page.wait_for_function("window.bio?.ready()")
+
+    def run(self, source: str) -> Locator:
+        """Run a new cell at the end; its outputs."""
+        number = self.page.evaluate("source => bio.run(source)", source)
+        if self.page.evaluate("number => bio.failed(number)", number):
+            raise AssertionError(self.said(number))
+        return self.outputs(number)
+
+    def run_all(self) -> None:
+        self.page.evaluate("bio.runAll()")
+
+    def outputs(self, number: int) -> Locator:
+        """What a cell shows, counted from 0 and, below 0, from the last."""
+        cell = self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+        return cell.locator(".jp-Cell-outputArea")
+
+    def said(self, number: int) -> str:
+        """What a cell printed, or the error it raised, as text."""
+        return self.page.evaluate("number => bio.said(number)", number)
+
+    def ask(self, expression: str) -> Any:
+        """The value of a Python expression in the kernel (anything that JSON can hold)."""
+        return json.loads(ast.literal_eval(self.page.evaluate("expression => bio.ask(expression)", expression)))
+
+    def tell(self, code: str) -> None:
+        """Run Python in the kernel, in no cell."""
+        self.page.evaluate("code => bio.tell(code)", code)
+
+    def wait_for(self, expression: str, holds: Callable[[Any], bool] = bool, seconds: float = 30) -> Any:
+        """Ask Python until the answer holds: a message of the page may be on its way. The last answer.
+
+        Raises
+        ------
+        AssertionError
+            It did not hold in time; says the last answer.
+        """
+        left = int(seconds * 20)
+        while not holds(answer := self.ask(expression)):
+            left -= 1
+            if not left:
+                raise AssertionError(f"{expression} is still {answer!r}.")
+            self.page.wait_for_timeout(50)
+        return answer
+
+    def theme(self, name: str) -> None:
+        """Change to "JupyterLab Light" or "JupyterLab Dark", and wait until it is there."""
+        self.page.evaluate("name => bio.theme(name)", name)
+        light = "false" if "Dark" in name else "true"
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]")
+
+    def forget(self, cells_from: int) -> None:
+        """Take away the cells from this number on, with what they show."""
+        self.page.evaluate("number => bio.forget(number)", cells_from)
+
+    def save(self) -> Path:
+        """Save as the learner would; the file."""
+        self.page.evaluate("bio.save()")
+        return self.server.work / self.name
