@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from biollm_widgets.tokenization.bpe import MergeHistory, MergeStep, Piece, merge_history
+from biollm_widgets.tokenization.columns import Columns
 from biollm_widgets.tokenization.fixed import CharTokenizer, KmerTokenizer
 from biollm_widgets.tokenization.reading import tokenize
 from biollm_widgets.tokenization.tokens import Token, Tokenization
+from biollm_widgets.tokenization.vocabulary import VocabularyRank, vocabulary_rank
 
 __all__ = [
     "CharTokenizer",
+    "Columns",
     "KmerTokenizer",
     "MergeHistory",
     "MergeStep",
     "Piece",
     "Token",
     "Tokenization",
+    "VocabularyRank",
     "merge_history",
     "tokenize",
+    "vocabulary_rank",
 ]

@@ -12,8 +12,7 @@ import numpy as np
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.sequences import AMINO_ACIDS, BASES
-from biollm_widgets.tokenization.tokens import Found
-from biollm_widgets.tokenization.unknown import why_unknown
+from biollm_widgets.tokenization.columns import Found, Words
 
 # The first five lines of DNABERT's published vocab.txt, in its order (DNABERT-2 has another).
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -124,18 +123,22 @@ class FixedTokenizer:
             return " ".join(known)  # windows cannot be laid over each other with a hole between them
         return "".join(name[0] for name in known) + (known[-1][1:] if known else "")
 
-    def find(self, text: str, add_special_tokens: bool = True) -> list[Found]:
+    def find(self, text: str, add_special_tokens: bool = True) -> Found:
         """The tokens with their spans, for `tokenize`."""
-        found = [
-            Found(number, self._name(number), (start, start + self.k), unknown=number == UNK)
-            for start, number in enumerate(self._windows(text).tolist())
-        ]
-        if not add_special_tokens:
-            return found
-        return [Found(CLS, "[CLS]", None, special=True), *found, Found(SEP, "[SEP]", (len(text),) * 2, special=True)]
-
-    def reason(self, characters: str) -> str:
-        return why_unknown(characters, self.letters)
+        ids = self._windows(text)
+        starts = np.arange(len(ids), dtype=np.int32)
+        ends = starts + self.k
+        if add_special_tokens:
+            # [SEP] has its place here, behind the text even where that is too short for a window.
+            ids = np.concatenate(([CLS], ids, [SEP]))
+            starts = np.concatenate(([0], starts, [len(text)]))
+            ends = np.concatenate(([0], ends, [len(text)]))
+        special = (ids == CLS) | (ids == SEP)  # no window has one of these ids
+        nothing = np.zeros(len(ids), dtype=bool)
+        unknown = ids == UNK
+        names = dict(enumerate(SPECIAL))  # any other id is called as its letters are
+        words = Words(names, known=self.letters if unknown.any() else "")
+        return Found(ids, starts, ends, nothing, special, unknown, words)
 
     def _windows(self, text: str) -> np.ndarray:
         """The id of each window, shape (max(0, len(text) - k + 1),): digits in base len(letters), no loop over text."""

@@ -8,28 +8,21 @@ of 60. `text_start, text_end` count characters of the text that the tokenizer re
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.tokenization.columns import Columns, Words
 
 if TYPE_CHECKING:
     import pandas
 
     from biollm_widgets.tokenization.bpe import MergeHistory, MergeStep
-
-
-class Found(NamedTuple):
-    """What a tokenizer says of one token: a span of the text, or None for a token that it put there itself."""
-
-    id: int
-    token: str
-    span: Optional[tuple[int, int]]
-    special: bool = False
-    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,10 @@ class Tokenization:
         The letters alone; `start` and `end` of each token refer to it.
     text : str
         What the tokenizer read: the same, with any white space and special tokens that were in it.
-    tokens : tuple of Token
+    columns : Columns
+        The tokens as arrays: what to work on when there are many.
+    words : Words
+        What they are called.
     name : str
         The record's name, or empty.
     alphabet : str
@@ -90,80 +86,190 @@ class Tokenization:
 
     sequence: str
     text: str
-    tokens: tuple[Token, ...] = field(repr=False)
+    columns: Columns = field(repr=False)
+    words: Words = field(repr=False, hash=False)
     name: str = ""
     alphabet: str = "dna"
     tokenizer: Any = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
-        return len(self.tokens)
+        return len(self.columns)
 
     def __iter__(self) -> Iterator[Token]:
         return iter(self.tokens)
 
-    def __getitem__(self, index: int) -> Token:
-        return self.tokens[index]
+    @overload
+    def __getitem__(self, index: int) -> Token: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Token, ...]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return tuple(map(self.token_at, range(len(self))[index]))
+        return self.token_at(index)
+
+    def __getstate__(self) -> dict:
+        """The columns say everything: what was made from them is not pickled with them."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @cached_property
+    def tokens(self) -> tuple[Token, ...]:
+        """All tokens as objects, made on the first call; `columns` and `token_at` do without."""
+        columns, words = self.columns, self.words
+        numbers = (columns.ids, columns.starts, columns.ends, columns.text_starts, columns.text_ends)
+        flags = (columns.special, columns.unknown)
+        made = []
+        for index, (number, start, end, first, last, special, unknown) in enumerate(
+            zip(*(column.tolist() for column in (*numbers, *flags)), strict=True)
+        ):
+            characters = self.text[first:last]
+            name = words.name(index, number, characters)
+            reason = words.reason(characters) if unknown else ""
+            shown = name if special else characters
+            made.append(Token(index, number, name, shown, start, end, first, last, special, unknown, reason))
+        return tuple(made)
+
+    def token_at(self, index: int) -> Token:
+        """The token at a place, from 0 (or from the end, below 0), without making the others.
+
+        Raises
+        ------
+        IndexError
+            Where there is none, as any Python sequence does.
+        """
+        if "tokens" in self.__dict__:  # they are there already
+            return self.tokens[index]
+        index = range(len(self))[index]
+        columns = self.columns
+        first, last = int(columns.text_starts[index]), int(columns.text_ends[index])
+        characters, number = self.text[first:last], int(columns.ids[index])
+        special, unknown = bool(columns.special[index]), bool(columns.unknown[index])
+        name = self.words.name(index, number, characters)
+        reason = self.words.reason(characters) if unknown else ""
+        start, end = int(columns.starts[index]), int(columns.ends[index])
+        shown = name if special else characters
+        return Token(index, number, name, shown, start, end, first, last, special, unknown, reason)
+
+    def covering(self, start: int, end: int) -> tuple[int, int]:
+        """Which tokens have a part in the letters `sequence[start:end]`, by binary search.
+
+        Parameters
+        ----------
+        start, end : int
+            0-based half-open.
+
+        Returns
+        -------
+        tuple of int
+            `first, last`: tokens `first` up to, not with, `last`. Tokens without width (special ones, line breaks) are
+            in when they stand at `start` or behind it and before `end`; those behind the last letter when `end` is the
+            end of the sequence.
+
+        Raises
+        ------
+        InputError
+            When the stretch is not within the sequence.
+        """
+        length = len(self.sequence)
+        if not 0 <= start <= end <= length:
+            raise InputError(f"Letters {start} to {end} are no stretch of this sequence; choose from 0 to {length}.")
+        starts, ends = self.columns.starts, self.columns.ends
+        # Among the tokens that end at `start`, those with letters come first and are out, those without are in.
+        low, high = np.searchsorted(ends, start, "left"), np.searchsorted(ends, start, "right")
+        first = int(low + np.searchsorted(starts[low:high], start, "left"))
+        last = int(np.searchsorted(starts, end, "right" if end == length else "left"))
+        return first, max(first, last)
+
+    @cached_property
+    def overlapping(self) -> bool:
+        """Whether some token starts before the one before it has ended, as k-mers do.
+
+        Several tokens for the bytes of one letter (byte-level BPE) have one and the same place and do not count.
+        """
+        ordinary = ~self.columns.special
+        starts, ends = self.columns.text_starts[ordinary], self.columns.text_ends[ordinary]
+        same = (starts[1:] == starts[:-1]) & (ends[1:] == ends[:-1])
+        return bool(((starts[1:] < ends[:-1]) & ~same).any())
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """How often the id of each token occurs in this sequence, int32 of shape (n,)."""
+        ids = self.columns.ids
+        if ids.size and int(ids.max()) < 4 * ids.size + 65_536:
+            counts = np.bincount(ids)[ids]
+        else:  # few tokens of a huge vocabulary (4^12 k-mers)
+            _, place, times = np.unique(ids, return_inverse=True, return_counts=True)
+            counts = times[place]
+        counts = counts.astype(np.int32)
+        counts.flags.writeable = False
+        return counts
 
     @property
     def ids(self) -> list[int]:
         """What the model is given, special tokens included."""
-        return [token.id for token in self.tokens]
+        return self.columns.ids.tolist()
 
     @property
     def unit(self) -> str:
         """What a letter is called: "base" or "residue"."""
         return "residue" if self.alphabet == "protein" else "base"
 
+    @cached_property
+    def ordinary(self) -> int:
+        """How many tokens are not special."""
+        return len(self) - int(np.count_nonzero(self.columns.special))
+
     @property
     def bases_per_token(self) -> float:
         """Letters of the sequence by tokens that are not special (line breaks are tokens too); nan without any."""
-        ordinary = sum(not token.special for token in self.tokens)
-        return len(self.sequence) / ordinary if ordinary else math.nan
+        return len(self.sequence) / self.ordinary if self.ordinary else math.nan
 
     @property
     def unknown(self) -> list[Token]:
         """The tokens of which the model learns nothing but their place."""
-        return [token for token in self.tokens if token.unknown]
+        return [self.token_at(index) for index in np.flatnonzero(self.columns.unknown).tolist()]
 
     @property
     def finding(self) -> str:
         """One sentence: "59 bases became 15 tokens, 3.9 bases each, 0 unknown"."""
-        ordinary = sum(not token.special for token in self.tokens)
+        ordinary = self.ordinary
         length = len(self.sequence)
         words = f"{length:,} {self.unit}{'' if length == 1 else 's'} became {ordinary:,} token{'s'[: ordinary != 1]}"
         if ordinary:
             each = f"{self.bases_per_token:.1f}"
-            words += f", {each} {self.unit}{'' if each == '1.0' else 's'} each, {len(self.unknown):,} unknown"
+            unknown = int(np.count_nonzero(self.columns.unknown))
+            words += f", {each} {self.unit}{'' if each == '1.0' else 's'} each, {unknown:,} unknown"
         return words
 
     @cached_property
     def notes(self) -> list[str]:
         """What else is worth knowing: why tokens are unknown, where white space cut, letters that no token has."""
-        notes = []
+        columns, notes = self.columns, []
+        places = np.flatnonzero(columns.unknown)
+        spans = zip(columns.text_starts[places].tolist(), columns.text_ends[places].tolist(), strict=True)
         reasons: dict[str, int] = {}
-        for token in self.unknown:
-            reasons[token.reason] = reasons.get(token.reason, 0) + 1
+        for characters, count in Counter(self.text[first:last] for first, last in spans).items():
+            reason = self.words.reason(characters)
+            reasons[reason] = reasons.get(reason, 0) + count
         notes += [f"{count:,} unknown: {reason}" for reason, count in reasons.items()]
-        covered, lost = 0, 0
-        for token in self.tokens:
-            lost += max(0, token.start - covered)
-            covered = max(covered, token.end)
-        lost += len(self.sequence) - covered
+        reached = np.maximum.accumulate(np.concatenate(([0], columns.ends)))  # letters covered before each token
+        lost = int(np.maximum(columns.starts - reached[:-1], 0).sum()) + len(self.sequence) - int(reached[-1])
         if lost:
             notes.append(
                 f"{lost:,} {self.unit}{'s'[: lost != 1]} in no token: the model does not see that they are there"
             )
-        cuts = self._blanks_between()
-        if cuts and self.alphabet == "dna":
-            places = f"{cuts:,} space{'s'[: cuts != 1]} or line break{'s'[: cuts != 1]}"
-            notes.append(f"{places} inside the text: no token reaches across, so the cuts differ")
+        cuts = self._blanks_between() if self.alphabet == "dna" else 0
+        if cuts:
+            places_cut = f"{cuts:,} space{'s'[: cuts != 1]} or line break{'s'[: cuts != 1]}"
+            notes.append(f"{places_cut} inside the text: no token reaches across, so the cuts differ")
         return notes
 
     def _blanks_between(self) -> int:
         """Runs of white space between letters that no token stands for: the tokenizer took them as ends of words."""
-        spans = [(token.text_start, token.text_end) for token in self.tokens if token.text_end > token.text_start]
-        gaps = (self.text[before[1] : after[0]] for before, after in pairwise(spans))
-        return sum(gap.isspace() for gap in gaps)
+        wide = self.columns.text_ends > self.columns.text_starts
+        left, right = self.columns.text_ends[wide][:-1], self.columns.text_starts[wide][1:]
+        apart = right > left
+        gaps = zip(left[apart].tolist(), right[apart].tolist(), strict=True)
+        return sum(self.text[start:end].isspace() for start, end in gaps)
 
     @cached_property
     def merge_history(self) -> MergeHistory:
@@ -183,10 +289,28 @@ class Tokenization:
         """One row a token: index, id, token, text, start, end, length, special, unknown, reason."""
         import pandas
 
-        columns = ["index", "id", "token", "text", "start", "end", "special", "unknown", "reason"]
-        frame = pandas.DataFrame([[getattr(token, name) for name in columns] for token in self.tokens], columns=columns)
-        frame.insert(6, "length", frame["end"] - frame["start"])
-        return frame
+        columns, words = self.columns, self.words
+        spans = zip(columns.text_starts.tolist(), columns.text_ends.tolist(), strict=True)
+        characters = [self.text[first:last] for first, last in spans]
+        names = list(map(words.name, range(len(self)), columns.ids.tolist(), characters))
+        special, unknown = columns.special.tolist(), columns.unknown.tolist()
+        known = {text: words.reason(text) for text, odd in zip(characters, unknown, strict=True) if odd}
+        shown = zip(special, names, characters, strict=True)
+        starts, ends = columns.starts.astype(np.int64), columns.ends.astype(np.int64)
+        return pandas.DataFrame(
+            {
+                "index": np.arange(len(self)),
+                "id": columns.ids.astype(np.int64),
+                "token": names,
+                "text": [name if is_special else text for is_special, name, text in shown],
+                "start": starts,
+                "end": ends,
+                "length": ends - starts,
+                "special": columns.special.copy(),
+                "unknown": columns.unknown.copy(),
+                "reason": [known[text] if odd else "" for text, odd in zip(characters, unknown, strict=True)],
+            }
+        )
 
     def to_dict(self) -> dict:
         """For JSON; `bases_per_token` is None where there are no tokens."""
@@ -198,40 +322,7 @@ class Tokenization:
             "text": self.text,
             "ids": self.ids,
             "bases_per_token": None if math.isnan(ratio) else ratio,
-            "unknown": len(self.unknown),
+            "unknown": int(np.count_nonzero(self.columns.unknown)),
             "notes": self.notes,
             "tokens": [asdict(token) for token in self.tokens],
         }
-
-
-def place(
-    text: str, found: list[Found], reason_for: Any, name: str = "", alphabet: str = "dna", tokenizer: Any = None
-) -> Tokenization:
-    """Give each found token its position in the sequence.
-
-    `reason_for(characters)` says why a token is unknown; it is called for unknown ones only.
-    """
-    written = [item.span for item in found if item.special and item.span]  # special tokens that stand in the text
-    if written or text.split() != [text]:
-        counts = [0 if letter.isspace() else 1 for letter in text]
-        for start, end in written:
-            counts[start:end] = [0] * (end - start)
-        sequence = "".join(letter for letter, counted in zip(text, counts, strict=True) if counted)
-        before: Any = list(accumulate(counts, initial=0))  # letters in front of each character
-    else:
-        sequence, before = text, range(len(text) + 1)
-
-    tokens, cursor = [], 0
-    for index, item in enumerate(found):
-        start, end = item.span or (cursor, cursor)
-        cursor = end
-        characters = text[start:end]
-        reason = reason_for(characters) if item.unknown else ""
-        shown = item.token if item.special else characters
-        tokens.append(
-            Token(
-                index, item.id, item.token, shown, before[start], before[end], start, end,
-                item.special, item.unknown, reason,
-            )
-        )  # fmt: skip
-    return Tokenization(sequence, text, tuple(tokens), name, alphabet, tokenizer)
