@@ -14,6 +14,7 @@ from tests.conftest import skip_or_fail
 
 from .notebooks import Notebook, write_notebook
 from .servers import DAY4, OLDER_FRONT_END, Server, chromium
+from .token_views import SETUP
 
 PATIENCE = 60_000  # milliseconds; two cores may be busy with other tests
 HERE = ("127.0.0.1", "localhost", "")  # "" is what data: and blob: addresses have, and files
@@ -36,7 +37,9 @@ def browser() -> Iterator[Browser]:
     # No name but this machine's can be looked up, so a request elsewhere fails even where there is a connection.
     elsewhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", elsewhere])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--no-proxy-server", elsewhere]
+        )
         yield browser
         browser.close()
 
@@ -114,7 +117,7 @@ def room(context: BrowserContext, server: Callable[[str], Server]) -> Iterator[C
             skip_or_fail("The cluster's versions are not in .venv-day4; `make test` installs them.")
         if (front, kernel) not in rooms:
             name = f"{front}-{kernel}.ipynb"
-            write_notebook(server("same"), name, ["import biollm_widgets as bio"], kernel)
+            write_notebook(server("same"), name, [SETUP], kernel)
             page, watch = new_page(context)
             notebook = Notebook(page, server("same"), name, front)
             notebook.run_all()

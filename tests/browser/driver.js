@@ -50,6 +50,10 @@ window.bio = (() => {
     forget(from) {
       cells().deleteCellRange(from, cells().cells.length);
     },
+    /** Whether the notebook's outputs are trusted: it was run here, or someone said so. */
+    trusted() {
+      return [...panel().content.model.cells].filter((cell) => cell.type === "code").every((cell) => cell.trusted);
+    },
     async save() {
       await panel().context.save();
     },

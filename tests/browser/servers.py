@@ -31,6 +31,22 @@ def chromium() -> str | None:
     return there[0] if there else str(apple) if apple.exists() else None
 
 
+def surroundings(home: Path) -> dict[str, str]:
+    """Environment variables with which Jupyter finds nothing of the person who runs the tests."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
+    return own | {
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYTHONNOUSERSITE": "1",
+        "BIOLLM_MODELS": "embedded",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
 class Server:
     """One server that has JupyterLab under /lab and Notebook 7 under /notebooks.
 
@@ -47,18 +63,6 @@ class Server:
         self.work.mkdir(parents=True)
         self._log = home / "log.txt"
         config = home / "config"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "IPYTHON"))}
-        environment |= {
-            "HOME": str(home),
-            "JUPYTER_CONFIG_DIR": str(config),
-            "JUPYTER_DATA_DIR": str(home / "data"),
-            "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-            "IPYTHONDIR": str(home / "ipython"),
-            "PYTHONNOUSERSITE": "1",
-            "BIOLLM_MODELS": "embedded",
-            "HF_HUB_OFFLINE": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-        }
         for name, python in KERNELS.items():
             argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             spec = {"argv": argv, "display_name": name, "language": "python"}
@@ -83,7 +87,7 @@ class Server:
         _write(config / "jupyter_server_config.json", settings)
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab"], env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "jupyterlab"], env=surroundings(home), stdout=log, stderr=log
             )
         self._runtime = home / "runtime"
 
@@ -103,7 +107,8 @@ class Server:
         raise RuntimeError(f"No Jupyter server within {_START} s:\n{self._log.read_text()[-3000:]}")
 
     def _ask(self, method: str, path: str) -> Any:
-        with urllib.request.urlopen(urllib.request.Request(self.url + path, method=method), timeout=60) as answer:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(urllib.request.Request(self.url + path, method=method), timeout=60) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
+from .conftest import new_page
 from .notebooks import Notebook, write_notebook
 from .servers import Server
 
@@ -39,3 +40,12 @@ def test_a_plain_widget_cannot_draw_there(page: Page, server: Callable[[str], Se
     notebook.run_all()
     expect(notebook.outputs(0)).to_contain_text("rror")
     expect(page.locator("button.plain")).to_have_count(0)
+
+
+def test_a_request_to_another_machine_is_noticed_and_goes_nowhere(context: BrowserContext) -> None:
+    page, watch = new_page(context)
+    assert watch.elsewhere == []
+    went = page.evaluate("fetch('http://elsewhere.example/there').then(() => 'there', () => 'nowhere')")
+    assert went == "nowhere"
+    assert watch.elsewhere == ["http://elsewhere.example/there"]
+    page.close()
