@@ -6,8 +6,8 @@ from playwright.sync_api import Locator, expect
 
 from .notebooks import Notebook
 
-# The chapter's 59 bases, and what every notebook of these tests begins with. The tokenizer is read without transformers,
-# which would cost seconds in each kernel; that both read alike is tested where tokenizers are.
+# The chapter's 59 bases, and what each notebook of these tests begins with. Reading the tokenizer without transformers
+# saves seconds in each kernel; that both read alike is tested where tokenizers are.
 SEQUENCE = "ACGTAGCATCGGATCTATCTATCGACACTTGGTTATCGATCTACGAGCATCTCGTTAGC"
 SETUP = f"""
 import biollm_widgets as bio
