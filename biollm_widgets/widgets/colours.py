@@ -52,6 +52,8 @@ TEXT = Shade("#212121", "#E2E2E2")
 QUIET = Shade("#616161", "#B0B0B0")
 HAIRLINE = Shade("#E0E0E0", "#424242")
 EDGE = Shade("#9E9E9E", "#757575")
+# What is selected or in focus.
+ACCENT = Shade("#1565C0", "#82B1FF")
 
 
 def hue_of(token_id: Any) -> Any:

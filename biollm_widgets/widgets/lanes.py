@@ -176,7 +176,8 @@ def scale_of(lanes: Sequence[Lane], color: str, scores_name: str = "score") -> S
     low = min((float(numbers.min()) for numbers in finite if numbers.size), default=0.0)
     high = max((float(numbers.max()) for numbers in finite if numbers.size), default=0.0)
     if color == "scores":
-        return Scale(low, high, scores_name, "", f"{low:.4g}", f"{high:.4g}")
+        low_said, high_said = (f"{end:.4g}".replace("-", "−") for end in (low, high))
+        return Scale(low, high, scores_name, "", low_said, high_said)
     unit = lanes[0].tokenization.unit if lanes else "base"
     one = {"length": unit, "frequency": "time"}[color]
     many = one if high == 1 else f"{one}s"

@@ -84,7 +84,7 @@ class _Pen:
                 self.line(ends, item.hatch, 1, False)
         if item.stroke is not None and item.dashed:
             left, top, right, bottom = item.x, item.y, item.x + item.width, item.y + item.height
-            r = item.radius  # dashes leave the corners out
+            r = item.radius / 3  # dashes cut the corners
             for ends in (
                 (left + r, top, right - r, top),
                 (left + r, bottom, right - r, bottom),
@@ -111,7 +111,7 @@ class _Pen:
             self.on.line(at, fill=ink, width=width)
 
     def text(self, item: Text) -> None:
-        font = _font(item.code, item.weight >= 600, round(item.size * self.zoom))
+        font = font_for(item.code, item.weight >= 600, round(item.size * self.zoom))
         ink, words = self.colour(item.colour), item.words
         if item.xs:
             for x, letter in zip(item.xs, words, strict=False):
@@ -123,7 +123,7 @@ class _Pen:
 
 
 @lru_cache(maxsize=32)
-def _font(code: bool, bold: bool, size: int) -> Any:
+def font_for(code: bool, bold: bool, size: int) -> Any:
     """DejaVu Sans or DejaVu Sans Mono, which matplotlib brings along; found without loading matplotlib."""
     from PIL import ImageFont
 

@@ -86,7 +86,7 @@ def test_one_scale_holds_all_lanes(dnabert2) -> None:
     values[3:5] = -2.5, 7
     scored = scale_of([Lane("BPE", lanes[0].tokenization, values), lanes[1]], "scores", "log-likelihood")
     assert (scored.low, scored.high, scored.label) == (-2.5, 7, "log-likelihood")
-    assert scored.to_dict()["low_said"] == "-2.5"
+    assert scored.to_dict()["low_said"] == "−2.5"
 
 
 def test_what_does_not_fit_is_said(dnabert2) -> None:

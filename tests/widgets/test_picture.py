@@ -115,8 +115,16 @@ def test_a_very_long_picture_is_made_smaller_not_refused() -> None:
 
 
 def test_a_picture_loads_neither_matplotlib_nor_pillow_before_it_is_asked_for_a_png() -> None:
-    code = "import sys, biollm_widgets.widgets.picture as p; p.Picture(9, 9).to_svg()\n"
-    code += "print('PIL' in sys.modules, 'matplotlib' in sys.modules); q = p.Picture(9, 9); q.text(1, 8, 'A')\n"
-    code += "q.to_png()\nfrom biollm_widgets.widgets.picture_png import _font\nprint('matplotlib' in sys.modules, _font(True, True, 9).getname())"
+    code = """
+import sys
+from biollm_widgets.widgets.picture import Picture
+picture = Picture(9, 9)
+picture.text(1, 8, "A")
+picture.to_svg()
+print("PIL" in sys.modules, "matplotlib" in sys.modules)
+picture.to_png()
+from biollm_widgets.widgets.picture_png import font_for
+print("matplotlib" in sys.modules, font_for(True, True, 9).getname())
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["False False", "False ('DejaVu Sans Mono', 'Bold')"]
