@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biollm_widgets.tokenization.bpe import MergeHistory, MergeStep, Piece, merge_history
+from biollm_widgets.tokenization.bpe import MergeHistory, MergeStep, Piece, WordMerge, merge_history, word_merges
 from biollm_widgets.tokenization.columns import Columns
 from biollm_widgets.tokenization.fixed import CharTokenizer, KmerTokenizer
 from biollm_widgets.tokenization.reading import tokenize
@@ -19,7 +19,9 @@ __all__ = [
     "Token",
     "Tokenization",
     "VocabularyRank",
+    "WordMerge",
     "merge_history",
     "tokenize",
     "vocabulary_rank",
+    "word_merges",
 ]

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import heapq
 import json
-from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+
+import numpy as np
 
 from biollm_widgets.errors import InputError
 
 if TYPE_CHECKING:
     from biollm_widgets.sequences import Record
-    from biollm_widgets.tokenization.tokens import Tokenization
+    from biollm_widgets.tokenization.tokens import Token, Tokenization
+
+NO_MERGES = "These tokens were not made by a BPE tokenizer, so no merges made them."
 
 
 class Piece(NamedTuple):
@@ -36,8 +40,7 @@ class Piece(NamedTuple):
     text_end: int
 
 
-@dataclass(frozen=True, slots=True)
-class MergeStep:
+class MergeStep(NamedTuple):
     """One merge: `left` and `right` stood side by side and became `merged`.
 
     Attributes
@@ -92,14 +95,21 @@ class MergeHistory:
         after = len(self.steps) if after is None else after
         if not 0 <= after <= len(self.steps):
             raise InputError(f"There are 0 to {len(self.steps)} merges here, not {after}.")
-        return list(self._state(after).values())
+        names = [piece.token for piece in self.initial]  # of the piece that begins with each starting piece
+        for step in self.steps[:after]:
+            names[step.first] = step.merged
+        firsts = np.flatnonzero((self.joined == 0) | (self.joined > after)).tolist()
+        lasts = [*firsts[1:], len(names)]
+        whole = ((names[i], self.initial[i], self.initial[j - 1]) for i, j in zip(firsts, lasts, strict=False))
+        return [Piece(name, a.start, b.end, a.text_start, b.text_end) for name, a, b in whole]
 
     def states(self) -> Iterator[list[Piece]]:
         """The pieces after 0, 1, 2, ... steps."""
-        state = self._state(0)
+        state = dict(enumerate(self.initial))
         yield list(state.values())
         for step in self.steps:
-            _apply(state, step)
+            left, right = state[step.first], state.pop(step.middle)
+            state[step.first] = Piece(step.merged, left.start, right.end, left.text_start, right.text_end)
             yield list(state.values())
 
     @property
@@ -108,29 +118,41 @@ class MergeHistory:
         return self.pieces()
 
     @cached_property
+    def joined(self) -> np.ndarray:
+        """When the border in front of each starting piece goes away, int32 of shape (len(initial),).
+
+        The number of the step that joins it to the piece before, 0 where none does: after s steps a piece begins
+        wherever this is 0 or above s.
+        """
+        joined = np.zeros(len(self.initial), dtype=np.int32)
+        joined[[step.middle for step in self.steps]] = np.arange(1, len(self.steps) + 1)
+        joined.flags.writeable = False
+        return joined
+
+    @cached_property
     def by_token(self) -> list[tuple[MergeStep, ...]]:
         """For each token the merges that made it, in order."""
         groups: list[list[MergeStep]] = [[] for _ in range(self.tokens)]
-        firsts = list(self._state(len(self.steps)))
-        for step in self.steps:
-            groups[self._places[bisect_right(firsts, step.first) - 1]].append(step)
+        final = (np.cumsum(self.joined == 0) - 1)[[step.first for step in self.steps]]
+        for step, place in zip(self.steps, final.tolist(), strict=True):
+            groups[self._places[place]].append(step)
         return [tuple(group) for group in groups]
 
     def to_dict(self) -> dict:
         """For JSON: the starting pieces and the steps."""
-        return {"initial": [piece._asdict() for piece in self.initial], "steps": [asdict(step) for step in self.steps]}
-
-    def _state(self, after: int) -> dict[int, Piece]:
-        """Pieces by the starting piece they begin with, in order of the sequence."""
-        state = dict(enumerate(self.initial))
-        for step in self.steps[:after]:
-            _apply(state, step)
-        return state
+        return {
+            "initial": [piece._asdict() for piece in self.initial],
+            "steps": [step._asdict() for step in self.steps],
+        }
 
 
-def _apply(state: dict[int, Piece], step: MergeStep) -> None:
-    left, right = state[step.first], state.pop(step.middle)
-    state[step.first] = Piece(step.merged, left.start, right.end, left.text_start, right.text_end)
+class WordMerge(NamedTuple):
+    """One merge inside a word of the vocabulary: names as in `MergeStep`, `rank` its place in the list of merges."""
+
+    left: str
+    right: str
+    merged: str
+    rank: int
 
 
 def merge_history(sequence: Union[str, Record], tokenizer: Any) -> MergeHistory:
@@ -169,6 +191,8 @@ class MergeTable:
     prefix: str
     suffix: str
     ignore_merges: bool
+    added: frozenset[str]  # names of tokens that were put beside the vocabulary, which no merges make
+    made: dict[str, tuple[WordMerge, ...]] = field(default_factory=dict)  # merges by word, as far as asked for
 
     @classmethod
     def read(cls, backend: Any) -> MergeTable:
@@ -191,7 +215,27 @@ class MergeTable:
             prefix,
             model.get("end_of_word_suffix") or "",
             bool(model.get("ignore_merges")),
+            frozenset(entry.content for entry in backend.get_added_tokens_decoder().values()),
         )
+
+    def letters(self, word: str) -> list[Optional[str]]:
+        """The letters of a word of the vocabulary, each as the vocabulary spells it there."""
+        inner = word.removeprefix(self.prefix).removesuffix(self.suffix)
+        lead = self.prefix if self.prefix and word.startswith(self.prefix) else ""
+        tail = self.suffix if self.suffix and word.endswith(self.suffix) else ""
+        spelled: list[Optional[str]] = [(self.prefix if i else lead) + letter for i, letter in enumerate(inner)]
+        if spelled:
+            spelled[-1] = f"{spelled[-1]}{tail}"
+        return spelled
+
+    def merges_of(self, word: str) -> tuple[WordMerge, ...]:
+        """The merges that make a word of the vocabulary; none for a letter or an added token."""
+        if word not in self.made:
+            steps = [] if word in self.added else list(_merge(self.letters(word), self))
+            # A word that stands in the vocabulary and that no merges lead to was not made by merges.
+            whole = bool(steps) and steps[-1][3] == word
+            self.made[word] = tuple(WordMerge(a, b, merged, rank) for rank, a, b, merged, *_ in steps if whole)
+        return self.made[word]
 
 
 # Reading a table of 50,000 merges takes a tenth of a second. The tokenizer is kept beside it, so that its id stays its.
@@ -205,6 +249,44 @@ def table_of(backend: Any) -> MergeTable:
             _tables.pop(next(iter(_tables)))
         _tables[id(backend)] = backend, MergeTable.read(backend)
     return _tables[id(backend)][1]
+
+
+def word_merges(token: Union[Token, str, int], tokenizer: Any) -> tuple[WordMerge, ...]:
+    """The merges that make one BPE token by itself, in order.
+
+    They are the merges that make it in any sequence, since one across the token's border would have removed the border.
+
+    Parameters
+    ----------
+    token : Token, str or int
+        A token of a tokenization, its name in the vocabulary, or its id.
+    tokenizer
+        A fast Hugging Face tokenizer or a `tokenizers.Tokenizer` whose model is BPE.
+
+    Returns
+    -------
+    tuple of WordMerge
+        Empty for single letters, special and unknown tokens. Kept for the next call.
+
+    Raises
+    ------
+    InputError
+        When the tokenizer is no BPE, or has no such token.
+    """
+    from biollm_widgets.tokenization.reading import backend_of
+
+    backend = backend_of(tokenizer)
+    if backend is None:
+        raise InputError(NO_MERGES)
+    table = table_of(backend)
+    if not isinstance(token, (str, int, np.integer)):
+        if token.special or token.unknown:
+            return ()
+        token = token.token
+    name = token if isinstance(token, str) else backend.id_to_token(int(token)) if token >= 0 else None
+    if name is None or (name not in table.vocab and name not in table.added):
+        raise InputError(f"This tokenizer has no token {token!r}; take an id or a name of its vocabulary.")
+    return table.merges_of(name)
 
 
 def replay(tokenization: Tokenization, backend: Any) -> MergeHistory:
@@ -228,11 +310,9 @@ def replay(tokenization: Tokenization, backend: Any) -> MergeHistory:
                 number = len(steps) + 1
                 where = base + first, base + middle, base + last
                 steps.append(MergeStep(number, rank, left, right, merged, *covered, *where))
-    ordinary = [token for token in tokenization.tokens if not token.special]
-    history = MergeHistory(
-        tuple(initial), tuple(steps), len(tokenization.tokens), tuple(token.index for token in ordinary)
-    )
-    if [piece.token for piece in history.final] != [token.token for token in ordinary]:
+    ordinary = np.flatnonzero(~tokenization.columns.special).tolist()
+    history = MergeHistory(tuple(initial), tuple(steps), len(tokenization), tuple(ordinary))
+    if [piece.token for piece in history.final] != [tokenization.token_name(index) for index in ordinary]:
         raise InputError(
             "This tokenizer does more than plain BPE (it changes the text first, or has tokens of its own), "
             "so its merges cannot be replayed; its tokens are right all the same."
@@ -244,7 +324,9 @@ def _letters_before(tokenization: Tokenization) -> Any:
     """Letters of the sequence before each character of the text."""
     if tokenization.sequence == tokenization.text:
         return range(len(tokenization.text) + 1)
-    written = [(t.text_start, t.text_end) for t in tokenization.tokens if t.special]
+    columns = tokenization.columns
+    special = columns.special
+    written = list(zip(columns.text_starts[special].tolist(), columns.text_ends[special].tolist(), strict=True))
     before, count, inside = [], 0, iter([*written, (len(tokenization.text) + 1,) * 2])
     start, end = next(inside)
     for place, letter in enumerate(tokenization.text):
@@ -258,10 +340,11 @@ def _letters_before(tokenization: Tokenization) -> Any:
 def _outside_special(tokenization: Tokenization) -> list[tuple[int, int]]:
     """The stretches of text between special tokens that are written in it: merges never cross those."""
     stretches, cursor = [], 0
-    for token in tokenization.tokens:
-        if token.special and token.text_end > token.text_start:
-            stretches.append((cursor, token.text_start))
-            cursor = token.text_end
+    columns = tokenization.columns
+    written = columns.special & (columns.text_ends > columns.text_starts)
+    for start, end in zip(columns.text_starts[written].tolist(), columns.text_ends[written].tolist(), strict=True):
+        stretches.append((cursor, start))
+        cursor = end
     stretches.append((cursor, len(tokenization.text)))
     return [(start, end) for start, end in stretches if end > start]
 
@@ -316,28 +399,31 @@ def _merge(letters: list[Optional[str]], table: MergeTable) -> Iterator[tuple[in
     following = list(range(1, end + 1))
     preceding = list(range(-1, end - 1))
     ranks = table.ranks
-
-    def pair(place: int) -> Optional[tuple[int, str]]:
-        beside = following[place]
-        left, right = symbols[place], symbols[beside] if beside < end else None
-        return None if left is None or right is None else ranks.get((left, right))
-
-    heap = [(known[0], place) for place in range(end) if (known := pair(place))]
+    # The pair that begins at each place. On the heap, rank and place are one number: that halves the time of a tuple.
+    pairs = [ranks.get(pair) for pair in pairwise(symbols)]  # type: ignore[arg-type]
+    pairs.append(None)  # nothing follows the last letter
+    heap = [known[0] * end + place for place, known in enumerate(pairs) if known is not None]
     heapq.heapify(heap)
+    push, pop = heapq.heappush, heapq.heappop
     while heap:
-        rank, place = heapq.heappop(heap)
-        known = pair(place)
+        rank, place = divmod(pop(heap), end)
+        known = pairs[place]
         if known is None or known[0] != rank:
             continue
         beside = following[place]
         left, right = symbols[place], symbols[beside]
         assert left is not None and right is not None
-        after = following[beside]
+        after, before = following[beside], preceding[place]
         yield rank, left, right, known[1], place, beside, after
-        symbols[place], symbols[beside] = known[1], None
+        merged = symbols[place] = known[1]
+        pairs[beside] = pairs[place] = None
         following[place] = after
         if after < end:
             preceding[after] = place
-        for neighbour in (preceding[place], place):
-            if neighbour >= 0 and (fresh := pair(neighbour)):
-                heapq.heappush(heap, (fresh[0], neighbour))
+            fresh = pairs[place] = ranks.get((merged, symbols[after]))  # type: ignore[arg-type]
+            if fresh is not None:
+                push(heap, fresh[0] * end + place)
+        if before >= 0:
+            fresh = pairs[before] = ranks.get((symbols[before], merged))  # type: ignore[arg-type]
+            if fresh is not None:
+                push(heap, fresh[0] * end + before)

@@ -149,6 +149,12 @@ class Tokenization:
         shown = name if special else characters
         return Token(index, number, name, shown, start, end, first, last, special, unknown, reason)
 
+    def token_name(self, index: int) -> str:
+        """What the vocabulary calls the token at a place."""
+        columns = self.columns
+        characters = self.text[columns.text_starts[index] : columns.text_ends[index]]
+        return self.words.name(range(len(self))[index], int(columns.ids[index]), characters)
+
     def covering(self, start: int, end: int) -> tuple[int, int]:
         """Which tokens have a part in the letters `sequence[start:end]`, by binary search.
 
@@ -274,10 +280,10 @@ class Tokenization:
     @cached_property
     def merge_history(self) -> MergeHistory:
         """The BPE merges that made these tokens, step by step (see `merge_history`)."""
-        from biollm_widgets.tokenization.bpe import replay
+        from biollm_widgets.tokenization.bpe import NO_MERGES, replay
 
         if self.tokenizer is None:
-            raise InputError("These tokens were not made by a BPE tokenizer, so no merges made them.")
+            raise InputError(NO_MERGES)
         return replay(self, self.tokenizer)
 
     @property
