@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from biollm_widgets.tokenization.bpe import MergeHistory, MergeStep, Piece, WordMerge, merge_history, word_merges
 from biollm_widgets.tokenization.columns import Columns
+from biollm_widgets.tokenization.comparison import (
+    ComparedLane,
+    Comparison,
+    SharedBorders,
+    boundaries,
+    compare_tokenizations,
+)
 from biollm_widgets.tokenization.fixed import CharTokenizer, KmerTokenizer
 from biollm_widgets.tokenization.reading import tokenize
 from biollm_widgets.tokenization.tokens import Token, Tokenization
@@ -12,14 +19,19 @@ from biollm_widgets.tokenization.vocabulary import VocabularyRank, vocabulary_ra
 __all__ = [
     "CharTokenizer",
     "Columns",
+    "ComparedLane",
+    "Comparison",
     "KmerTokenizer",
     "MergeHistory",
     "MergeStep",
     "Piece",
+    "SharedBorders",
     "Token",
     "Tokenization",
     "VocabularyRank",
     "WordMerge",
+    "boundaries",
+    "compare_tokenizations",
     "merge_history",
     "tokenize",
     "vocabulary_rank",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields
+from typing import Optional
 
 import numpy as np
 
@@ -71,11 +72,14 @@ class Words:
         letters).
     known : collection of str
         The single letters of the vocabulary, for reasons; empty where nothing is unknown.
+    count : int, optional
+        How many words the whole vocabulary has, special ones left out, where no tokenizer is kept that can be asked.
     """
 
     by_id: dict[int, str]
     by_index: dict[int, str] = field(default_factory=dict)
     known: Collection[str] = ""
+    count: Optional[int] = None
 
     def name(self, index: int, number: int, characters: str) -> str:
         """The name of the token at `index`, whose id is `number` and which stands for `characters`."""

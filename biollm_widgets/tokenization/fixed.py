@@ -137,7 +137,7 @@ class FixedTokenizer:
         nothing = np.zeros(len(ids), dtype=bool)
         unknown = ids == UNK
         names = dict(enumerate(SPECIAL))  # any other id is called as its letters are
-        words = Words(names, known=self.letters if unknown.any() else "")
+        words = Words(names, known=self.letters if unknown.any() else "", count=self.vocab_size - len(SPECIAL))
         return Found(ids, starts, ends, nothing, special, unknown, words)
 
     def _windows(self, text: str) -> np.ndarray:

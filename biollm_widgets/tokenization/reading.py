@@ -226,7 +226,9 @@ def _from_slow(text: str, tokenizer: Any, special_tokens: bool) -> Found:
     known = {token for token in tokenizer.get_vocab() if len(token) == 1} if unknown.any() else ""
     by_id = {number: tokenizer.convert_ids_to_tokens(number) for number in set(frame)}
     by_index = {lead + i: piece for i, piece in enumerate(pieces) if piece != by_id[ids[i]]}
-    return Found(numbers, starts, ends, inserted, inserted | (written > 0), unknown, Words(by_id, by_index, known))
+    count = len(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
+    words = Words(by_id, by_index, known, count)
+    return Found(numbers, starts, ends, inserted, inserted | (written > 0), unknown, words)
 
 
 def _seek(text: str, piece: str, cursor: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Optional, overload
 
 import numpy as np
 
@@ -208,6 +208,15 @@ class Tokenization:
         counts = counts.astype(np.int32)
         counts.flags.writeable = False
         return counts
+
+    @cached_property
+    def vocabulary_words(self) -> Optional[int]:
+        """How many words the tokenizer's vocabulary has, special ones left out; None where it was not said."""
+        if self.tokenizer is None:
+            return self.words.count
+        from biollm_widgets.tokenization.vocabulary import vocabulary_words
+
+        return vocabulary_words(self.tokenizer)
 
     @property
     def ids(self) -> list[int]:
