@@ -13,6 +13,7 @@ from biollm_widgets.tokenization.comparison import (
 )
 from biollm_widgets.tokenization.fixed import CharTokenizer, KmerTokenizer
 from biollm_widgets.tokenization.reading import tokenize
+from biollm_widgets.tokenization.searching import Match, find_motif, find_token
 from biollm_widgets.tokenization.tokens import Token, Tokenization
 from biollm_widgets.tokenization.vocabulary import VocabularyRank, vocabulary_rank
 
@@ -22,6 +23,7 @@ __all__ = [
     "ComparedLane",
     "Comparison",
     "KmerTokenizer",
+    "Match",
     "MergeHistory",
     "MergeStep",
     "Piece",
@@ -32,6 +34,8 @@ __all__ = [
     "WordMerge",
     "boundaries",
     "compare_tokenizations",
+    "find_motif",
+    "find_token",
     "merge_history",
     "tokenize",
     "vocabulary_rank",
