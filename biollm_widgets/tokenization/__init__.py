@@ -11,6 +11,8 @@ from biollm_widgets.tokenization.comparison import (
     boundaries,
     compare_tokenizations,
 )
+from biollm_widgets.tokenization.differences import Difference, difference, summary_sentence
+from biollm_widgets.tokenization.editing import Edit, EditedSequence
 from biollm_widgets.tokenization.fixed import CharTokenizer, KmerTokenizer
 from biollm_widgets.tokenization.reading import tokenize
 from biollm_widgets.tokenization.searching import Match, find_motif, find_token
@@ -22,6 +24,9 @@ __all__ = [
     "Columns",
     "ComparedLane",
     "Comparison",
+    "Difference",
+    "Edit",
+    "EditedSequence",
     "KmerTokenizer",
     "Match",
     "MergeHistory",
@@ -34,9 +39,11 @@ __all__ = [
     "WordMerge",
     "boundaries",
     "compare_tokenizations",
+    "difference",
     "find_motif",
     "find_token",
     "merge_history",
+    "summary_sentence",
     "tokenize",
     "vocabulary_rank",
     "word_merges",

@@ -86,7 +86,7 @@ def tokenize(
             for number, one in enumerate(sequence, start=1)
         ]
     if alphabet is None:
-        alphabet = sequence.alphabet if isinstance(sequence, Cleaned) else _guess(sequence)
+        alphabet = sequence.alphabet if isinstance(sequence, Cleaned) else guess_alphabet(sequence)
     text = str.__str__(sequence)
     backend = backend_of(tokenizer)
     if isinstance(tokenizer, FixedTokenizer):
@@ -242,6 +242,6 @@ def _seek(text: str, piece: str, cursor: int) -> tuple[int, int]:
     return -1, 0
 
 
-def _guess(text: str) -> str:
+def guess_alphabet(text: str) -> str:
     """DNA unless a letter says that it is not: E, F, I, L, P, Q are residues and no base or ambiguity."""
     return "protein" if set(text) & (set(AMINO_ACIDS) - set("ACGTRYSWKMBDHVN")) else "dna"
