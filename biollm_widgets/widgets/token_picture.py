@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
@@ -17,17 +18,20 @@ from biollm_widgets.widgets.reading_lanes import ReadingLane
 CELL = 10  # a letter: 13 px type is 8 wide, and the pieces have 1 px of air at both ends
 PIECE = 20
 RULER = 24
-CHIP = 40  # a special token, room for [CLS]
+CHIP = (40, 96)  # a special token, at least and at most: room for [CLS] and for <|endoftext|>
 MARGIN = 12
 BESIDE = 8  # between the labels and the letters
 FRAME = 40
 LINE = 18  # of the legend
+NARROW = 560
 LINE_LETTERS = 60  # what FASTA and GenBank put on a line: rows then begin at 1, 61, 121
 # Type is not measured here: what a letter of the page's fonts takes at most, as a share of its size.
 WIDE = 0.58
+CODE_WIDE = 6.7  # a letter of the code font at 11 px
 BLANKS = {"\n": "↵", "\r": "↵", "\r\n": "↵", "\t": "⇥", " ": "␣"}
 # The foot of a piece, a stronger hue: where one ends and the next of the same hue begins.
 EDGES = tuple(Shade(mix(hue, 0.8, colours.TEXT.light), mix(hue, 0.6, colours.SURFACE.dark)) for hue in colours.LIGHT)
+HATCHED = Shade("#BDBDBD", "#616161")  # quiet enough to read letters on
 STOP = tint(colours.LIGHT[5])
 
 
@@ -101,7 +105,7 @@ class _Drawing:
         title: str,
     ) -> None:
         self.sequence = lanes[0].tokenization.sequence if lanes else ""
-        self.start = max(0, start)
+        self.start = min(max(0, start), len(self.sequence))
         self.end = max(self.start, min(end, len(self.sequence)))
         self.offset = offset
         self.color, self.scale = color, scale
@@ -114,17 +118,26 @@ class _Drawing:
 
         names = [len(lane.label) * 13 * WIDE + 2 for lane in lanes] + [len(f.label) * 13 * WIDE for f in self.frames]
         facts = [len(tokens.fact) * 11 * WIDE for tokens in self.lanes]
-        self.label = min(152.0, max(56.0, *names, *facts)) if names else 0.0
-        self.lead = max((len(tokens.lead) for tokens in self.lanes), default=0) * (CHIP + 4)
-        self.tail = max((len(tokens.tail) for tokens in self.lanes), default=0) * (CHIP + 4)
-        self.left = MARGIN + self.label + BESIDE + self.lead
-        self.letters = _letters_a_row(width - self.left - self.tail - MARGIN)
-        shown = min(self.letters, self.end - self.start)
-        whole = min(width, 600) if not shown else self.left + shown * CELL + self.tail + MARGIN
-        self.picture = Picture(max(whole, min(width, 480)), 0, title, self.description())
+        # A narrow picture has its labels above the lanes.
+        self.above = width < NARROW
+        self.label = min(152.0, max(56.0, *names, *facts)) + BESIDE if names and not self.above else 0.0
+        self.lead = max((sum(map(_chip_width, tokens.lead)) for tokens in self.lanes), default=0)
+        self.tail = max((sum(map(_chip_width, tokens.tail)) for tokens in self.lanes), default=0)
+        self.left = math.ceil(MARGIN + self.label + self.lead)
+        room = width - self.left - MARGIN
+        self.letters = _letters_a_row(room)
+        shown = self.end - self.start
+        # What follows the last letter has room beside a last row that is short; else all rows are made shorter.
+        if shown and ((shown - 1) % self.letters + 1) * CELL + self.tail > max(room, 10 * CELL):
+            self.letters = _letters_a_row(room - self.tail)
+        across: float = min(self.letters, shown) * CELL
+        if shown:
+            across = max(across, ((shown - 1) % self.letters + 1) * CELL + self.tail)
+        whole = self.left + across + MARGIN if shown else min(width, 600)
+        self.picture = Picture(math.ceil(max(whole, min(width, 480))), 0, title, self.description())
         self.y = 4.0
         self.draw()
-        self.picture.height = self.y + 4
+        self.picture.height = math.ceil(self.y + 4)
 
     def description(self) -> str:
         if self.start == self.end:
@@ -177,11 +190,7 @@ class _Drawing:
         self.y += RULER - 2
 
     def lane(self, tokens: _Tokens, first: int, last: int) -> None:
-        name = _shortened(tokens.lane.label, self.label / (13 * WIDE))
-        self.picture.text(MARGIN, self.y + 14, name, weight=600)
-        if first == self.start:
-            fact = _shortened(tokens.fact, self.label / (11 * WIDE))
-            self.picture.text(MARGIN, self.y + 28, fact, colour=colours.QUIET, size=11)
+        self.name(tokens.lane.label, tokens.fact if first == self.start else "")
         places: list[set[int]] = [set() for _ in range(tokens.rows)]
         bare = set(range(first, last))  # letters that are in no token
         for index in tokens.wide_in(first, last):
@@ -200,12 +209,23 @@ class _Drawing:
             if first < place <= last or place == first == self.start:
                 self.mark(self.x(place, first), words, special, tokens.rows)
         if first == self.start:
-            for number, words in enumerate(reversed(tokens.lead), start=1):
-                self.chip(self.left - number * (CHIP + 4), words)
+            self.chips(self.left - sum(map(_chip_width, tokens.lead)), tokens.lead)
         if last == self.end:
-            for number, words in enumerate(tokens.tail):
-                self.chip(self.x(last, first) + 4 + number * (CHIP + 4), words)
+            self.chips(self.x(last, first) + 4, tokens.tail)
         self.y += (tokens.rows - 1) * self.step + PIECE + 20
+
+    def name(self, label: str, fact: str = "") -> None:
+        """Say what the next lane is: beside it, or above it in a narrow picture."""
+        room = (self.picture.width - 2 * MARGIN) if self.above else self.label - BESIDE
+        words = _shortened(label, room / (13 * WIDE))
+        self.picture.text(MARGIN, self.y + 14, words, weight=600)
+        if fact and not self.above:
+            self.picture.text(MARGIN, self.y + 28, _shortened(fact, room / (11 * WIDE)), colour=colours.QUIET, size=11)
+        elif fact and (len(words) + len(fact) + 2) * 13 * WIDE < room:
+            x = MARGIN + (len(words) + 2) * 13 * WIDE
+            self.picture.text(x, self.y + 14, fact, colour=colours.QUIET, size=11)
+        if self.above:
+            self.y += 20
 
     def write(self, letters: list[int], first: int, top: float, colour: Colour) -> None:
         if letters:
@@ -221,9 +241,9 @@ class _Drawing:
         unknown = tokens.unknown[index]
         self.picture.rectangle(
             left, top, right - left, PIECE, fill=fill, radius=3, round_left=opens, round_right=closes,
-            stroke=colours.EDGE if unknown or fill is None else None, hatch=colours.EDGE if unknown else None,
+            stroke=colours.EDGE if unknown or fill is None else None, hatch=HATCHED if unknown else None,
         )  # fmt: skip
-        if self.scale is None:
+        if self.scale is None and not unknown:
             self.picture.rectangle(left, top + PIECE - 2, right - left, 2, fill=EDGES[tokens.hues[index]])
         if unknown:
             self.seen.add("unknown")
@@ -241,7 +261,7 @@ class _Drawing:
     def ground(self, tokens: _Tokens, index: int) -> tuple[Optional[Colour], float]:
         """The colour of a piece, and where its number stands on the scale (nan without one)."""
         if self.scale is None:
-            return tint(colours.LIGHT[tokens.hues[index]]), np.nan
+            return None if tokens.unknown[index] else tint(colours.LIGHT[tokens.hues[index]]), np.nan
         share = self.scale.share(float(tokens.quantity(self.color)[index]))
         return (tint(viridis(share)), share) if share == share else (None, np.nan)
 
@@ -252,15 +272,19 @@ class _Drawing:
         self.picture.text(x, bottom + 11, words, size=11, anchor="middle", colour=colours.TEXT, code=special)
         self.seen.add("special" if special else "blank")
 
-    def chip(self, x: float, words: str) -> None:
-        self.picture.rectangle(x, self.y + 0.5, CHIP, PIECE - 1, stroke=colours.QUIET, dashed=True, radius=3)
-        words = _shortened(words, 5)
-        self.picture.text(x + CHIP / 2, self.y + 14, words, size=11, code=True, anchor="middle", colour=colours.TEXT)
-        self.seen.add("special")
+    def chips(self, x: float, names: list[str]) -> None:
+        """Special tokens beside each other, from `x` on."""
+        for name in names:
+            wide = _chip_width(name) - 4
+            self.picture.rectangle(x, self.y + 0.5, wide, PIECE - 1, stroke=colours.QUIET, dashed=True, radius=3)
+            words = _shortened(name, (wide - 6) / CODE_WIDE)
+            self.picture.text(x + wide / 2, self.y + 14, words, size=11, code=True, anchor="middle")
+            x += wide + 4
+            self.seen.add("special")
 
     def codons(self, frame: ReadingLane, first: int, last: int) -> None:
+        self.name(frame.label)
         top = self.y
-        self.picture.text(MARGIN, top + 14, frame.label, weight=600)
         quiet: list[int] = []
         loud: list[int] = []  # the letters of stops: grey on their ground is hard to read
         begin = max(0, (first - frame.start) // 3)
@@ -345,7 +369,7 @@ class _Drawing:
                 picture.rectangle(place, self.y + 2.5, 18, 12, stroke=colours.QUIET, dashed=True, radius=3)
             elif mark == "unknown":
                 picture.rectangle(
-                    place, self.y + 2.5, 18, 12, stroke=colours.EDGE, hatch=colours.EDGE, radius=3
+                    place, self.y + 2.5, 18, 12, stroke=colours.EDGE, hatch=HATCHED, radius=3
                 )  # fmt: skip
             elif mark == "changed":
                 picture.rectangle(place, self.y + 2, 18, 13, fill=colours.SURFACE_LOW, radius=3)
@@ -416,6 +440,11 @@ class _Tokens:
         read = self.lane.tokenization
         said = [read.token_at(self.first + i).text.strip() for i in self.wide[:most]]
         return ", ".join(said) + (f" and {len(self.wide) - most:,} more tokens" if len(self.wide) > most else "")
+
+
+def _chip_width(name: str) -> float:
+    """With the gap beside it."""
+    return min(max(CHIP[0], len(name) * CODE_WIDE + 8), CHIP[1]) + 4
 
 
 def _letters_a_row(room: float) -> int:

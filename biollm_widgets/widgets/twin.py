@@ -1,10 +1,10 @@
 """The static twin: a widget's card without its controls, in HTML that shows wherever a notebook is read.
 
 JupyterLab cleans the HTML of a notebook that it does not trust (`sanitizer.ts` in its apputils): of styles it keeps
-inline ones whose colours are plain (`#RRGGBB`), and drops `light-dark()` and `var()`; it drops `<style>`, inline
-`<svg>`, `aria-*` and `data-*`. So each colour is written twice, plain and then with its dark one: where the second is
-dropped, the whole card is light, with its own ground under its own text. The picture in its `<img>` follows the same
-colour scheme as the card.
+inline ones whose colours are plain, and drops `light-dark()` and `var()`; it drops `<style>`, inline `<svg>`, `aria-*`
+and `data-*`. So text and ground have two colours or, where that is dropped, the page's own, which fit each other; a
+plain light ground would stand round a dark picture, since the picture in its `<img>` follows the page's colour scheme.
+Lines are a grey that is seen on both.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Union
 
-from biollm_widgets.widgets.colours import HAIRLINE, QUIET, SURFACE, TEXT, Shade
+from biollm_widgets.widgets.colours import QUIET, SURFACE, TEXT, Shade
 from biollm_widgets.widgets.picture import Picture
 
 SAVED = "This is a saved picture. Run the cell to bring back the live view."
 UI_FONT = "system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
 CODE_FONT = "Menlo,Consolas,'DejaVu Sans Mono',monospace"
+EDGE = "rgba(128,128,128,0.4)"
 # A number with its sign and a short unit, "−0.21" or "3.9 bases": these columns stand to the right.
 _NUMBER = re.compile(r"[+\-−]?[\d.,]+(e[+-]?\d+)?( ?[%\w/]{1,9})?|nan|–?")
 
@@ -87,11 +88,11 @@ def twin(
     if saved:
         rest.append(f'<div style="margin:4px 0;font-size:11px;{_colour("color", QUIET)}">{_text(SAVED)}</div>')
     if rest:
-        line = "border-top:1px solid #E0E0E0;" + f"border-top-color:light-dark({HAIRLINE.light},{HAIRLINE.dark})"
+        line = f"border-top:1px solid {EDGE}"
         parts.append(f'<div style="padding:4px 12px;{line}">{"".join(rest)}</div>')
     named = f' class="{_text(class_name)}"' if class_name else ""
-    edge = f"border:1px solid {HAIRLINE.light};border-color:light-dark({HAIRLINE.light},{HAIRLINE.dark})"
-    style = f"{edge};border-radius:4px;margin:4px 0;{_colour('background', SURFACE)};{_colour('color', TEXT)};"
+    style = f"border:1px solid {EDGE};border-radius:4px;margin:4px 0;"
+    style += f"{_colour('background', SURFACE)};{_colour('color', TEXT)};"
     style += f"font-family:{UI_FONT};font-size:13px;line-height:1.45"
     return f'<div{named} style="{style}">{"".join(parts)}</div>'
 
@@ -118,7 +119,7 @@ def _text(words: Any) -> str:
 
 
 def _colour(name: str, shade: Shade) -> str:
-    return f"{name}:{shade.light};{name}:light-dark({shade.light},{shade.dark})"
+    return f"{name}:light-dark({shade.light},{shade.dark})"
 
 
 def _table(table: Table) -> str:
@@ -159,7 +160,7 @@ def _shown(cell: Any) -> str:
 
 def _details(summary: str, content: Content) -> str:
     many = [content] if isinstance(content, (str, Table)) else content
-    style = f"white-space:pre-wrap;overflow-wrap:anywhere;font-family:{CODE_FONT};font-size:13px;margin:4px 0"
+    style = f"white-space:pre-wrap;word-wrap:break-word;font-family:{CODE_FONT};font-size:13px;margin:4px 0"
     inside = "".join(
         _table(one) if isinstance(one, Table) else f'<div style="{style}">{_text(one)}</div>' for one in many
     )
