@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from biollm_widgets.protein.scoring import perplexity
     from biollm_widgets.sequences import clean_dna, clean_protein, read_fasta
     from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, tokenize
+    from biollm_widgets.widgets.token_view import TokenView
 
 # name -> the module that holds it
 _HOMES = {
@@ -42,6 +43,7 @@ _HOMES = {
     "DNABert2Model": "models.dnabert2",
     "InputError": "errors",
     "KmerTokenizer": "tokenization",
+    "TokenView": "widgets.token_view",
     "classify": "dna.classification",
     "clean_dna": "sequences",
     "clean_protein": "sequences",
@@ -67,6 +69,7 @@ __all__ = [
     "DNABert2Model",
     "InputError",
     "KmerTokenizer",
+    "TokenView",
     "classify",
     "clean_dna",
     "clean_protein",

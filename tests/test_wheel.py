@@ -50,6 +50,11 @@ def test_the_wheel_holds_the_models_and_the_lesson_and_nothing_that_is_not_the_p
     (wheel,) = installed.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     for ending in (
+        "biollm_widgets/widgets/base.css",
+        "biollm_widgets/widgets/base.js",
+        "biollm_widgets/widgets/token_view.css",
+        "biollm_widgets/widgets/token_view.js",
+        "biollm_widgets/widgets/token_panels.js",
         "biollm_widgets/models/embedded/dna/model.safetensors",
         "biollm_widgets/models/embedded/dna/tokenizer.json",
         "biollm_widgets/models/embedded/dna/config.json",

@@ -1,0 +1,215 @@
+"""What the three widgets share: the front end's files, the saved picture, questions and answers, errors in words.
+
+A learner's notebook meets many places where a widget cannot be: no front-end extension on the server, one of another
+version, a kernel that is gone, a page made by nbconvert. So every widget is shown twice: first its static twin, plain
+HTML in an output of its own, then the live view, which hides the twin as soon as it has something to show.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import threading
+import traceback
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Optional
+
+import anywidget
+import traitlets
+
+from biollm_widgets.errors import InputError
+from biollm_widgets.files import whole_file
+from biollm_widgets.widgets.twin import page
+
+# anywidget asks for the front end of its own version; servers of another one then say that the model is not found. What
+# our modules use (get, set, on, send, render) is the same in all of these.
+FRONT_END = ">=0.9.0 <1"
+_HERE = Path(__file__).parent
+_TYPES = re.compile(r"/\*\* @(?:type|param|returns)\b.*?\*/ ?")  # JSDoc within a line of code
+_KEPT = 20  # troubles of the page that are kept
+
+
+@cache
+def module(*stems: str) -> str:
+    """The files base.js and `stems` (.js) as the one ES module that the page gets, without what is only for people."""
+    joined = [(_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("base", *stems)]
+    return _lean("\n".join(joined))
+
+
+@cache
+def sheet(stem: str) -> str:
+    """base.css and `stem`.css as one style sheet."""
+    return "\n".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("base", stem))
+
+
+def _lean(source: str) -> str:
+    """Leave out comments, types and the blanks that begin a line: the module is sent again with every widget shown."""
+    kept, inside = [], False
+    for line in source.splitlines():
+        bare = _TYPES.sub("", line).strip()
+        if inside or bare.startswith("/*"):
+            inside = "*/" not in bare
+            if not inside and not bare.endswith("*/"):
+                raise ValueError(f"Code follows a comment on the line {bare!r}; put it on a line of its own.")
+        elif bare and not bare.startswith("//"):
+            kept.append(bare)
+    return "\n".join(kept) + "\n"
+
+
+def answers(verb: str) -> Callable:
+    """Mark a method as what Python says when the page asks `verb`: it returns a dict, or a dict and binary buffers."""
+
+    def mark(method: Callable) -> Callable:
+        method._verb = verb  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+def refuse_unknown(kind: type, given: dict[str, Any]) -> None:
+    """A constructor's last word about keywords that it does not know.
+
+    Raises
+    ------
+    TypeError
+        Names the keyword, the likeliest one meant, and all there are.
+    """
+    if not given:
+        return
+    parameters = inspect.signature(kind).parameters.values()
+    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    name = next(iter(given))
+    near = difflib.get_close_matches(name, known, 1)
+    meant = f"did you mean {near[0]}? It takes" if near else "it takes"
+    raise TypeError(f"{kind.__name__} has no option {name!r}; {meant} {', '.join(known)}.")
+
+
+class Widget(anywidget.AnyWidget):
+    """The ground of the three widgets.
+
+    A widget gives `_esm`, `_css`, `_make_twin` and `_plain`, and marks what it answers with `@answers(verb)`.
+
+    Attributes
+    ----------
+    troubles : list of str
+        What went wrong in the page or while answering it, newest last, for whoever mends it.
+    """
+
+    _model_module_version = traitlets.Unicode(FRONT_END).tag(sync=True)
+    _view_module_version = traitlets.Unicode(FRONT_END).tag(sync=True)
+    _twin = traitlets.Unicode().tag(sync=True)  # the class name that its saved picture has in the page
+
+    _verbs: ClassVar[dict[str, str]] = {}
+    _parts: ClassVar[dict[str, tuple[str, ...]]] = {}  # modules besides `_esm` that the page may ask for: their files
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        held = [item for kind in reversed(cls.__mro__) for item in vars(kind).items()]
+        cls._verbs = {value._verb: name for name, value in held if hasattr(value, "_verb")}
+
+    def __init__(self, **state: Any) -> None:
+        # Messages may come on a thread of their own (ipykernel 7), while a cell runs.
+        self._turn = threading.RLock()
+        self.troubles: list[str] = []
+        self._shown: list[Any] = []  # handles of the saved pictures in the notebook
+        super().__init__(**state)
+        self._twin = f"biollm-twin-{self.model_id[:8]}"
+        self.on_msg(self._hear)
+
+    # What a widget gives.
+
+    def _make_twin(self, saved: bool = True) -> str:
+        """The static twin as HTML with inline styles; its outermost element has the class name `self._twin`."""
+        raise NotImplementedError
+
+    def _plain(self) -> str:
+        """One sentence for places that show text only."""
+        raise NotImplementedError
+
+    # Showing.
+
+    def _ipython_display_(self, **_: Any) -> None:
+        from IPython import get_ipython
+        from IPython.display import display
+
+        shell = get_ipython()
+        if shell is None or not hasattr(shell, "kernel"):
+            print(self._plain())
+            return
+        handle = display(self._picture(), raw=True, display_id=True)
+        self._shown = [*self._shown[-3:], handle]
+        bundle = self._repr_mimebundle_()
+        data = dict((bundle[0] if isinstance(bundle, tuple) else bundle) or {})
+        data["text/plain"] = self._plain()
+        display(data, raw=True)
+
+    def _picture(self) -> dict[str, str]:
+        return {"text/html": self._make_twin(), "text/plain": self._plain()}
+
+    def _renew_twin(self) -> None:
+        """Put the state of now into the saved pictures, so that a reopened notebook shows what was last seen."""
+        for handle in self._shown:
+            handle.update(self._picture(), raw=True)
+
+    def to_html(self, path: Optional[Any] = None) -> str:
+        """A web page of this view alone, which needs nothing else: the saved picture, no kernel, no internet.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it.
+
+        Returns
+        -------
+        str
+            The page.
+        """
+        text = page(self._make_twin(saved=False), self._plain())
+        if path is not None:
+            with whole_file(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return text
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._plain()}>"
+
+    # Talking to the page.
+
+    def _hear(self, _: Any, content: Any, buffers: Any) -> None:
+        """Answer a question of the page; what a person can mend is said in a sentence, the rest is kept as well."""
+        if not isinstance(content, dict) or "ask" not in content:
+            return
+        given = {name: value for name, value in content.items() if name not in ("ask", "number")}
+        number = content.get("number")
+        try:
+            name = self._verbs.get(content["ask"])
+            if name is None:
+                raise InputError(f"This widget has no answer to {content['ask']!r}; run its cell again.")
+            with self._turn:
+                answer = getattr(self, name)(**given)
+        except InputError as error:
+            self.send({"answer": number, "error": str(error)})
+        except Exception as error:
+            self._keep_trouble(traceback.format_exc())
+            words = f"Python stopped over this ({type(error).__name__}: {error}); view.troubles[-1] has the details."
+            self.send({"answer": number, "error": words})
+        else:
+            answer, parts = answer if isinstance(answer, tuple) else (answer or {}, [])
+            self.send({**answer, "answer": number}, parts)
+
+    @answers("module")
+    def _answer_module(self, stem: str = "") -> dict:
+        """A part of the front end that is asked for when it is first needed."""
+        if stem not in self._parts:
+            raise InputError(f"This widget has no part {stem!r}; run its cell again.")
+        return {"text": module(*self._parts[stem])}
+
+    @answers("trouble")
+    def _hear_trouble(self, words: str = "", where: str = "") -> None:
+        self._keep_trouble(f"In the page: {words}\n{where}")
+
+    def _keep_trouble(self, words: str) -> None:
+        self.troubles = [*self.troubles[-_KEPT + 1 :], words]
