@@ -142,21 +142,26 @@ def difference(before: Tokenization, after: Tokenization, edited: EditedSequence
     # One number says where a token stood, whether it has letters, and its id.
     held = _keys(old.starts, old.ends, old.ids, most)[ordinary]
     sought = _keys(start, start + new.ends - new.starts, new.ids, most)[candidates]
-    order = np.argsort(held, kind="stable")
-    place = np.minimum(np.searchsorted(held[order], sought), max(len(held) - 1, 0))
     if len(held):
+        order = np.argsort(held, kind="stable")  # nearly sorted as it is
+        ranked = held[order]
+        place = np.minimum(np.searchsorted(ranked, sought), len(held) - 1)
         partner = ordinary[order[place]]
-        length = old.ends[partner] - old.starts[partner]
-        same = (held[order[place]] == sought) & (length == (new.ends - new.starts)[candidates])
+        lengths, new_lengths = old.ends - old.starts, new.ends - new.starts
+        same = (ranked[place] == sought) & (lengths[partner] == new_lengths[candidates])
         kept_new[candidates[same]] = True
-        kept_old[partner[same]] = True
         # Several tokens of one id at one place (bytes of one letter, blank lines) stay or go together.
-        kept_old[ordinary] |= np.isin(held, held[kept_old[ordinary]])
+        group = np.cumsum(np.diff(ranked, prepend=ranked[0]) != 0)
+        stays = np.zeros(group[-1] + 1, dtype=bool)
+        stays[group[place[same]]] = True
+        kept_old[ordinary[order]] = stays[group]
 
     cuts_old, cuts_new = boundaries(before), boundaries(after)
     left, right = origin[cuts_new - 1], origin[cuts_new]
     beside = (left >= 0) & (right >= 0) & (np.abs(left - right) == 1)
-    cuts_kept = int(np.isin(np.maximum(left, right)[beside], cuts_old).sum())
+    stood = np.zeros(edited.original_length + 1, dtype=bool)
+    stood[cuts_old] = True
+    cuts_kept = int(np.count_nonzero(stood[np.maximum(left, right)[beside]]))
     return Difference(
         np.flatnonzero(~kept_old & ~old.special).astype(np.int32),
         np.flatnonzero(~kept_new & ~new.special).astype(np.int32),

@@ -180,9 +180,11 @@ class Tokenization:
             raise InputError(f"Letters {start} to {end} are no stretch of this sequence; choose from 0 to {length}.")
         starts, ends = self.columns.starts, self.columns.ends
         # Among the tokens that end at `start`, those with letters come first and are out, those without are in.
-        low, high = np.searchsorted(ends, start, "left"), np.searchsorted(ends, start, "right")
-        first = int(low + np.searchsorted(starts[low:high], start, "left"))
-        last = int(np.searchsorted(starts, end, "right" if end == length else "left"))
+        # Numbers of the columns' own kind: for another, numpy would copy the whole column each time.
+        begin, stop = np.int32(start), np.int32(end)
+        low, high = np.searchsorted(ends, begin, "left"), np.searchsorted(ends, begin, "right")
+        first = int(low + np.searchsorted(starts[low:high], begin, "left"))
+        last = int(np.searchsorted(starts, stop, "right" if end == length else "left"))
         return first, max(first, last)
 
     @cached_property
@@ -307,23 +309,29 @@ class Tokenization:
         columns, words = self.columns, self.words
         spans = zip(columns.text_starts.tolist(), columns.text_ends.tolist(), strict=True)
         characters = [self.text[first:last] for first, last in spans]
-        names = list(map(words.name, range(len(self)), columns.ids.tolist(), characters))
-        special, unknown = columns.special.tolist(), columns.unknown.tolist()
-        known = {text: words.reason(text) for text, odd in zip(characters, unknown, strict=True) if odd}
-        shown = zip(special, names, characters, strict=True)
+        names = list(map(words.by_id.get, columns.ids.tolist(), characters))
+        for index, name in words.by_index.items():
+            names[index] = name
+        shown, reasons = characters.copy(), [""] * len(self)
+        for index in np.flatnonzero(columns.special).tolist():
+            shown[index] = names[index]
+        known: dict[str, str] = {}  # a reason is worked out once for each kind of unknown
+        for index in np.flatnonzero(columns.unknown).tolist():
+            text = characters[index]
+            reasons[index] = known[text] if text in known else known.setdefault(text, words.reason(text))
         starts, ends = columns.starts.astype(np.int64), columns.ends.astype(np.int64)
         return pandas.DataFrame(
             {
                 "index": np.arange(len(self)),
                 "id": columns.ids.astype(np.int64),
                 "token": names,
-                "text": [name if is_special else text for is_special, name, text in shown],
+                "text": shown,
                 "start": starts,
                 "end": ends,
                 "length": ends - starts,
                 "special": columns.special.copy(),
                 "unknown": columns.unknown.copy(),
-                "reason": [known[text] if odd else "" for text, odd in zip(characters, unknown, strict=True)],
+                "reason": reasons,
             }
         )
 
