@@ -33,9 +33,9 @@ def to_png(picture: Picture, scale: float, dark: bool) -> bytes:
     for item in picture.items:
         pen.draw(item)
     if finer > 1:
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        image = image.reduce(finer)
     file = BytesIO()
-    image.save(file, "PNG", optimize=True, dpi=(96 * scale, 96 * scale))
+    image.save(file, "PNG", dpi=(96 * scale, 96 * scale))
     return file.getvalue()
 
 
