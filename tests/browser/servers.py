@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -93,30 +93,19 @@ class Server:
 
     @cached_property
     def url(self) -> str:
-        """Where it listens, as it writes itself once it does; the first to ask waits for that."""
+        """Where it listens, as it writes itself; the first to ask waits until it does."""
         end = time.monotonic() + _START
         while time.monotonic() < end and self._process.poll() is None:
             for file in self._runtime.glob("jpserver-*.json"):
                 try:
                     port = json.loads(file.read_text())["port"]
-                except ValueError:  # half written
+                    socket.create_connection(("127.0.0.1", port), 5).close()
+                except (ValueError, OSError):  # half written, or written before it listens
                     continue
                 return f"http://127.0.0.1:{port}"
             time.sleep(0.05)
         self.stop()
         raise RuntimeError(f"No Jupyter server within {_START} s:\n{self._log.read_text()[-3000:]}")
-
-    def _ask(self, method: str, path: str) -> Any:
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(urllib.request.Request(self.url + path, method=method), timeout=60) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    def end_kernel(self, notebook: str) -> None:
-        """Shut down what runs behind a notebook, as when the server's time is over."""
-        for session in self._ask("GET", "/api/sessions"):
-            if session["path"] == notebook:
-                self._ask("DELETE", f"/api/sessions/{session['id']}")
 
     def end(self) -> None:
         """Ask it to stop; `stop` waits until it has."""
