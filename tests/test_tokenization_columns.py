@@ -122,3 +122,8 @@ def test_a_million_bases_as_columns_in_a_moment(megabase):
         assert result.notes == [] and not result.columns.unknown.any()
         assert time.process_time() - start < 2  # 0.2 s on a free core; 10 s with an object a token
         assert "tokens" not in result.__dict__
+
+
+def test_tokens_put_behind_the_text_stand_behind_its_white_space(tokenizers):
+    last = tokenize("ACGT \n", tokenizers["DNABERT-2"])[-1]
+    assert (last.text_start, last.text_end, last.start) == (6, 6, 4)

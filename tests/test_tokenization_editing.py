@@ -262,3 +262,10 @@ def test_a_million_bases_are_edited_and_compared_in_a_moment(genome):
     start = time.process_time()
     assert difference(before, after, edited).stayed == 5 + 99_996  # windows before and behind the turned stretch
     assert time.process_time() - start < 2  # 0.2 s on a free core
+
+
+def test_a_letter_that_reads_the_same_on_the_other_strand_is_not_the_same_token(lanes):
+    edited = EditedSequence("ANA").reverse_complement(1, 2)
+    assert edited.text == "ANA"
+    found = differences(edited, lanes)["letters"]
+    assert (found.gone.tolist(), found.new.tolist(), found.stayed) == ([2], [2], 2)
