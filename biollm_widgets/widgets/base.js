@@ -63,6 +63,8 @@ function speaker(model, news) {
     /** @param {string} verb @param {Record<string, any>} [given] @returns {Promise<Answer>} */
     ask(verb, given = {}) {
       return new Promise((yes, no) => {
+        // In a page of its own a widget has what it has.
+        if (model.get("_alone")) return;
         const number = `${me}-${++count}`;
         const silent = () =>
           news("Python has not answered yet: its kernel is busy or gone. If that lasts, run the cell again.");

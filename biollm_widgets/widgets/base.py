@@ -7,15 +7,18 @@ HTML in an output of its own, then the live view, which hides the twin as soon a
 
 from __future__ import annotations
 
+import base64
 import difflib
 import inspect
+import json
+import os
 import re
 import threading
 import traceback
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar, Optional, Union
 
 import anywidget
 import traitlets
@@ -57,6 +60,24 @@ def _lean(source: str) -> str:
         elif bare and not bare.startswith("//"):
             kept.append(bare)
     return "\n".join(kept) + "\n"
+
+
+def _live(esm: str, css: str, state: dict[str, Any]) -> str:
+    """A widget's front end with its state, for a page without Jupyter: JSON and our own files, no text as markup."""
+
+    def packed(value: Any) -> Any:
+        if isinstance(value, (bytes, memoryview)):
+            return {"$bytes": base64.b64encode(value).decode()}
+        raise TypeError(f"{type(value).__name__} cannot be written into a page.")
+
+    # In JSON "<" occurs in texts only, and there it can be written so that nothing ends the element it stands in.
+    data = json.dumps(state, default=packed, ensure_ascii=True).replace("<", "\\u003c")
+    start = (_HERE / "alone.js").read_text(encoding="utf-8")
+    code = esm.replace("export default", "const widget =") + _lean(start)
+    return (
+        f'<style>{css}</style><div id="live"></div>'
+        f'<script type="application/json" id="state">{data}</script><script type="module">{code}</script>'
+    )
 
 
 def answers(verb: str) -> Callable:
@@ -154,8 +175,10 @@ class Widget(anywidget.AnyWidget):
         for handle in self._shown:
             handle.update(self._picture(), raw=True)
 
-    def to_html(self, path: Optional[Any] = None) -> str:
-        """A web page of this view alone, which needs nothing else: the saved picture, no kernel, no internet.
+    def to_html(self, path: Optional[Union[str, os.PathLike]] = None) -> str:
+        """A web page of this view alone, which needs nothing else: no Jupyter, no kernel, no internet.
+
+        It holds the saved picture and, where the widget can do without Python, the live view in its place.
 
         Parameters
         ----------
@@ -166,12 +189,25 @@ class Widget(anywidget.AnyWidget):
         -------
         str
             The page.
+
+        Raises
+        ------
+        InputError
+            When it cannot be written there.
         """
-        text = page(self._make_twin(saved=False), self._plain())
+        body = self._make_twin(saved=False)
+        kept = self._alone()
+        if kept is not None:
+            body += _live(str(self._esm), str(self._css), {**kept, "_alone": True, "_twin": self._twin})
+        text = page(body, self._plain())
         if path is not None:
             with whole_file(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
         return text
+
+    def _alone(self) -> Optional[dict[str, Any]]:
+        """The state with which the front end draws without Python; None where it cannot."""
+        return None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._plain()}>"

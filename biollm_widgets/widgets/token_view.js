@@ -26,7 +26,7 @@ function view(model, root, { ask, trouble, say }) {
   /** @type {WeakMap<Element, {sequence: number, lane: number, token: Token}>} */
   const behind = new WeakMap();
   /** @type {Map<string, any>} */
-  const known = new Map();
+  const known = new Map(Object.entries(model.get("_known") || {}));
   /** @type {{sequence: number, lane: number, token: Token} | null} */
   let focus = null;
   /** @type {Replay | null} */
@@ -586,7 +586,7 @@ function view(model, root, { ask, trouble, say }) {
       model.save_changes();
     } }, ...info.colours.map((/** @type {string[]} */ [name, said]) => make("option", { value: name, selected: name === color }, said)));
     bar.replaceChildren(make("label", { class: "bw-check" }, "Colour", pick),
-      ...PANELS.map((name) => button(name, () => {
+      ...(model.get("_alone") ? [] : PANELS).map((name) => button(name, () => {
         trouble("");
         openPanel(panel === name ? "" : name);
       }, { "aria-expanded": String(panel === name) })));
@@ -595,7 +595,7 @@ function view(model, root, { ask, trouble, say }) {
     const scale = info.scales[color];
     legend.hidden = !info.sequences.length;
     legend.replaceChildren(...(scale
-      ? [`${scale.label}: ${scale.low_said}`, make("span", { class: "bw-scale", style: `background:linear-gradient(90deg,${info.viridis.join(",")})` }), scale.high_said, "· the bar under a token says the same"]
+      ? [`${scale.label}: ${scale.low_said}`, make("span", { class: "bw-scale", style: `background:linear-gradient(90deg,${info.viridis.join(",")})` }), scale.high_said, "(the bar under a token says the same)"]
       : ["Same token, same colour (eight colours are shared)"]), make("span", { class: "bw-key bw-unknown" }, "unknown"), make("span", { class: "bw-key bw-special" }, "special"),
       Object.keys(info.edits).length ? make("span", { class: "bw-key bw-changed" }, "changed") : "");
     notes.hidden = !info.notes.length || !info.sequences.length;

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from biollm_widgets.tokenization import Comparison
 
 AT_ONCE = 2 * CHUNK  # letters that travel with the view itself, so that it opens while the kernel is busy
-DRAWN = 600  # letters in a picture
+DRAWN = 600  # letters in a picture that nobody chose the stretch of: ten lines of 60
+PIECES = 2000  # letters in all lanes together that the saved picture has at most; a notebook keeps it as text
 REPLAYED = 5000  # letters that the merge player takes at a time
 MOST_FOUND = 5000  # places that the page marks
 COLOURS = ("token", "length", "gc", "frequency", "scores")
@@ -444,7 +445,8 @@ class TokenView(Widget):
         parts = self._sheet.strips
         picture, alt, notes = None, "", []
         if parts and parts[0].length:
-            end = min(parts[0].length, DRAWN)
+            rows = sum(lane.stack[0] for lane in self._sheet.lanes(0))
+            end = min(parts[0].length, DRAWN, max(60, PIECES // rows // 60 * 60))
             picture = self._picture_of(0, 0, end)
             alt = f"{self.title}. Tokens of the first {end:,} {self._sheet.unit}s: " + "; ".join(
                 f"{label}: {_few([t.text for t in map(read.token_at, range(min(len(read), 12)))])}"
@@ -470,6 +472,18 @@ class TokenView(Widget):
             class_name=self._twin,
             saved=saved,
         )
+
+    def _alone(self) -> Optional[dict[str, Any]]:
+        held = len(self._opening["chunks"])
+        if held < sum(max(1, -(-strip.length // CHUNK)) for strip in self._sheet.strips):
+            return None  # more than the view opens with: the rest would have to come from Python
+        known = {}
+        for label, tokenizer in self._sheet.tokenizers.items():
+            read = [strip.now[label] for strip in self._sheet.strips]
+            used = sorted({number for one in read for number in np.unique(one.columns.ids).tolist()})
+            known.update({f"{label}/{number}": about(tokenizer, number) for number in used[:2000]})
+        names = ("_card", "_opening", "color", "frames", "height", "_range", "_found")
+        return {name: getattr(self, name) for name in names} | {"_known": known}
 
     # State for the page.
 
@@ -601,12 +615,7 @@ class TokenView(Widget):
         tokenizer = self._sheet.tokenizers.get(lane)
         if tokenizer is None:
             raise InputError("This tokenizer is not shown any more.")
-        rank, words = vocabulary_rank(tokenizer, token)
-        try:
-            merges = [f"{step.left} + {step.right}" for step in word_merges(token, tokenizer)]
-        except InputError:  # not BPE: no merges made it
-            merges = []
-        return {"rank": rank, "words": words, "merges": merges}
+        return about(tokenizer, token)
 
     @answers("compare")
     def _answer_compare(self, sequence: int) -> dict:
@@ -673,6 +682,16 @@ class TokenView(Widget):
         stem = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name)[:40] or "tokens"
         data = made if isinstance(made, bytes) else made.encode("utf-8")
         return {"name": f"{stem}.{kind}", "kind": KINDS[kind], "text": not isinstance(made, bytes)}, [data]
+
+
+def about(tokenizer: Any, token: int) -> dict:
+    """Place in the vocabulary, words in it, and merges of a token by its id."""
+    rank, words = vocabulary_rank(tokenizer, token)
+    try:
+        merges = [f"{step.left} + {step.right}" for step in word_merges(token, tokenizer)]
+    except InputError:  # not BPE: no merges made it
+        merges = []
+    return {"rank": rank, "words": words, "merges": merges}
 
 
 def _few(texts: list[str]) -> str:

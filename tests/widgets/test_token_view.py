@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
+import re
 from typing import Any
 
 import numpy as np
@@ -408,6 +411,23 @@ def test_markup_in_a_name_a_sequence_or_a_token_is_text_in_the_twin(bpe: Any) ->
         assert "<script>alert" not in html and "</style><b>" not in html
     assert "&lt;script&gt;" in view._make_twin()
     assert Page(view).ask("export", kind="svg")[0]["name"] == f"{'_script_alert_1___script___style__b_x'[:40]}.svg"
+
+
+def test_a_page_alone_holds_the_state_and_no_text_of_a_learner_as_markup(bpe: Any) -> None:
+    text = TokenView({HOSTILE: HOSTILE + "ACGT"}, {HOSTILE: bio.CharTokenizer(), "b": bpe}).to_html()
+    [data] = re.findall(r'<script type="application/json" id="state">(.*?)</script>', text, re.S)
+    state = json.loads(data)
+    assert state["_card"]["sequences"][0] == [HOSTILE, len(HOSTILE) + 4]
+    assert base64.b64decode(state["_opening"]["chunks"][0]["parts"][0]["$bytes"])
+    read = bio.tokenize("ACGT", bpe)
+    assert state["_known"][f"b/{read[1].id}"]["rank"] == read[1].id - 4
+    assert text.count("</script>") == 2 and text.count("</style>") == 2  # the page and the widget have one each
+    assert "http" not in re.sub(r"http://www\.w3\.org/\S+", "", text)
+
+
+def test_a_page_alone_of_more_than_the_view_opens_with_is_the_saved_picture(bpe: Any) -> None:
+    text = TokenView("ACGTTGCA" * 4000, bpe).to_html()
+    assert "<script" not in text and "first 600 of 32,000 bases" in text
 
 
 def test_a_protein_with_line_breaks_is_shown_as_residues(protein_bpe: Any) -> None:
