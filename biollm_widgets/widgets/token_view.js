@@ -119,7 +119,7 @@ function view(model, root, { ask, trouble, say }) {
     probe.remove();
     const width = pane.clientWidth || 800;
     gutter = width < 560 ? 52 : 92;
-    pad = info.special ? 6 * letter : 6;
+    pad = info.special ? 4 * letter : 6;
     const room = Math.floor((width - gutter - 2 * pad - 4) / letter);
     cols = Math.max(10, room > 20 ? room - (room % 10) : room);
     let y = RULER + (panel === "Mutate" ? ROW : 0);
@@ -235,7 +235,7 @@ function view(model, root, { ask, trouble, say }) {
     });
     let y = (laneTops.at(-1) ?? RULER) + (info.lanes.at(-1)?.rows || 1) * ROW + 4;
     if (info.lanes.length > 1) {
-      if (chunks.some((chunk) => chunk.agreed.length)) label("shared borders", y - 4, "Where all tokenizers cut");
+      if (chunks.some((chunk) => chunk.agreed.length)) label("shared cuts", y - 4, "Where all tokenizers cut");
       for (const chunk of chunks) for (const at of chunk.agreed) if (at > a && at <= z) track.append(box("bw-agree", x(at) - 1, y, 2));
       y += 8;
     }
@@ -595,7 +595,7 @@ function view(model, root, { ask, trouble, say }) {
     const scale = info.scales[color];
     legend.hidden = !info.sequences.length;
     legend.replaceChildren(...(scale
-      ? [`${scale.label}: ${scale.low_said}`, make("span", { class: "bw-scale", style: `background:linear-gradient(90deg,${info.viridis.join(",")})` }), scale.high_said, "(the bar under a token says the same)"]
+      ? [`${scale.label}: ${scale.low_said}`, make("span", { class: "bw-scale", style: `background:linear-gradient(90deg,${info.viridis.join(",")})` }), scale.high_said, " (the bar under a token says the same)"]
       : ["Same token, same colour (eight colours are shared)"]), make("span", { class: "bw-key bw-unknown" }, "unknown"), make("span", { class: "bw-key bw-special" }, "special"),
       Object.keys(info.edits).length ? make("span", { class: "bw-key bw-changed" }, "changed") : "");
     notes.hidden = !info.notes.length || !info.sequences.length;
