@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,14 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import warm
 from transformers import AutoTokenizer
 
 from biollm_widgets import cli
 from biollm_widgets.dna.embedding import embed
 from biollm_widgets.dna.encoders import load_encoder
 from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2Model
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -126,24 +122,12 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(biollm, tmp_path, content,
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def start(*arguments: object, **options) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        **options,
-    )
-
-
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(biollm, tmp_path, windows, model):
     windows.to_csv(tmp_path / "all.csv", index=False)
     part = tmp_path / "all.npz.part"
     command = ["-m", "biollm_widgets.cli", "embed", "all.csv", "--model", model, "--out", "all.npz"]
-    process = start(*command, "--batch-tokens", 50, cwd=tmp_path)
+    process = warm.Process(*command, "--batch-tokens", 50, folder=tmp_path)
     try:
         deadline = time.monotonic() + 240
         # Some batches, so that the stop falls between others.
@@ -192,10 +176,9 @@ finally:
 @pytest.mark.slow
 def test_two_processes_share_the_work_and_agree_with_one(tmp_path, windows, model):
     windows.to_csv(tmp_path / "all.csv", index=False)
-    (tmp_path / "script.py").write_text(SHARED_WORK)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, "script.py", "embed"]
-    process = start(*launch, "all.csv", "--model", model, "--out", "all.npz", cwd=tmp_path)
-    out, err = process.communicate(timeout=400)
+    command = ["-c", SHARED_WORK, "embed", "all.csv", "--model", model, "--out", "all.npz"]
+    process = warm.Process(*command, folder=tmp_path, count=2)
+    out, err = process.communicate()
     assert process.returncode == 0, err
     assert out.count("Wrote all.npz") == 1
     computed = [json.loads((tmp_path / f"rank-{rank}.json").read_text()) - 1 for rank in (0, 1)]  # 1 to learn the width
@@ -207,12 +190,12 @@ def test_two_processes_share_the_work_and_agree_with_one(tmp_path, windows, mode
 
 
 @pytest.mark.slow
-def test_a_mistake_under_torchrun_ends_all_processes_with_one_sentence(tmp_path, windows, model):
+def test_a_mistake_among_several_ends_all_processes_with_one_sentence(tmp_path, windows, model):
     windows.iloc[:5].to_csv(tmp_path / "few.csv", index=False)
     (tmp_path / "few.npz.part").mkdir()
     (tmp_path / "few.npz.part" / "plan.json").write_text('{"pooling": "max"}')  # only the first process looks there
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "biollm_widgets.cli", "embed"]
-    process = start(*launch, "few.csv", "--model", model, "--out", "few.npz", cwd=tmp_path)
-    _, err = process.communicate(timeout=400)
-    assert process.returncode != 0
+    command = ["-m", "biollm_widgets.cli", "embed", "few.csv", "--model", model, "--out", "few.npz"]
+    process = warm.Process(*command, folder=tmp_path, count=2)
+    _, err = process.communicate()
+    assert [rank.exitcode for rank in process.ranks] == [2, 2]  # each by itself: nobody waits for the other for ever
     assert err.count("holds the beginning of") == 1 and not (tmp_path / "few.npz").exists()

@@ -7,13 +7,13 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import warm
 
 from biollm_widgets import cli
 from biollm_widgets.errors import InputError
@@ -364,35 +364,34 @@ def test_short_dna_in_a_file_is_told_once(biollm, tmp_path):
     assert status == 0 and err.count("if this is DNA, translate it first") == 1
 
 
+STEPS_TOLD = """
+import sys
+from pathlib import Path
+from biollm_widgets import cli
+from biollm_widgets.protein.generation import decoding
+
+steps, step = [], decoding._step
+def told(*rest):
+    steps.append(1)
+    if len(steps) == 40:
+        Path("begun").touch()
+    return step(*rest)
+decoding._step = told
+cli.run(sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_was_made(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "biollm_widgets.cli",
-        "generate",
-        "-n",
-        "200",
-        "--max-length",
-        "1024",
-        "--seed",
-        "1",
-    ]
-    running = subprocess.Popen(
-        [*command, "--out", "designs.fasta"],
-        cwd=tmp_path,
-        env={**os.environ, "BIOLLM_MODELS": "embedded", "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert running.stderr is not None
-    line = running.stderr.readline()  # which model it is: said before the first token
-    assert "Stand-in" in line
-    time.sleep(4)
+    command = ["generate", "-n", 200, "--max-length", 1024, "--seed", 1, "--out", "designs.fasta"]
+    running = warm.Process("-c", STEPS_TOLD, *command, folder=tmp_path, BIOLLM_MODELS="embedded")
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "begun").exists():
+        assert running.poll() is None and time.monotonic() < deadline, running.said()
+        time.sleep(0.01)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=120)
     assert running.returncode == 130, err
-    assert "cut off when you stopped" in out and "Traceback" not in err
+    assert "Stand-in" in err and "cut off when you stopped" in out and "Traceback" not in err
     kept = read_fasta(tmp_path / "designs.fasta", "protein")
     assert len(kept) >= 190 and max(len(record.sequence) for record in kept) < 1600

@@ -6,14 +6,13 @@ import copy
 import json
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
+import warm
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -355,6 +354,5 @@ def test_saved_models_load_in_a_process_of_their_own_without_a_word(tiny: DNABer
         "from transformers.utils import logging; logging.disable_progress_bar(); "
         "print(type(A.from_pretrained(sys.argv[1])).__name__)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert done.stdout == "DNABert2ForMaskedLM\n"
-    assert done.stderr == ""
+    process = warm.Process("-c", code, tmp_path, folder=tmp_path)
+    assert process.communicate() == ("DNABert2ForMaskedLM\n", "") and process.returncode == 0
