@@ -15,6 +15,7 @@ from biollm_widgets.tokenization.differences import Difference, difference, summ
 from biollm_widgets.tokenization.editing import Edit, EditedSequence
 from biollm_widgets.tokenization.fixed import CharTokenizer, KmerTokenizer
 from biollm_widgets.tokenization.reading import tokenize
+from biollm_widgets.tokenization.rereading import tokenize_again
 from biollm_widgets.tokenization.searching import Match, find_motif, find_token
 from biollm_widgets.tokenization.tokens import Token, Tokenization
 from biollm_widgets.tokenization.vocabulary import VocabularyRank, vocabulary_rank
@@ -45,6 +46,7 @@ __all__ = [
     "merge_history",
     "summary_sentence",
     "tokenize",
+    "tokenize_again",
     "vocabulary_rank",
     "word_merges",
 ]

@@ -27,6 +27,7 @@ from biollm_widgets.tokenization import (
     find_token,
     summary_sentence,
     tokenize,
+    tokenize_again,
 )
 from biollm_widgets.tokenization.reading import backend_of
 from biollm_widgets.widgets.lanes import Lane
@@ -309,9 +310,7 @@ class TokenSheet:
         now = {
             label: strip.before[label]
             if not edited.edits
-            else tokenize(
-                edited.text, one, special_tokens=self.special_tokens, alphabet=strip.alphabet, name=strip.name
-            )
+            else tokenize_again(strip.now[label], edited.text, one, special_tokens=self.special_tokens)
             for label, one in self.tokenizers.items()
         }
         strip.differences = (

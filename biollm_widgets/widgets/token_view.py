@@ -445,8 +445,8 @@ class TokenView(Widget):
         parts = self._sheet.strips
         picture, alt, notes = None, "", []
         if parts and parts[0].length:
-            rows = sum(lane.stack[0] for lane in self._sheet.lanes(0))
-            end = min(parts[0].length, DRAWN, max(60, PIECES // rows // 60 * 60))
+            deep = sum(lane.stack[0] for lane in self._sheet.lanes(0))
+            end = min(parts[0].length, DRAWN, max(60, PIECES // deep // 60 * 60))
             picture = self._picture_of(0, 0, end)
             alt = f"{self.title}. Tokens of the first {end:,} {self._sheet.unit}s: " + "; ".join(
                 f"{label}: {_few([t.text for t in map(read.token_at, range(min(len(read), 12)))])}"
