@@ -37,6 +37,13 @@ export default function panels(desk) {
   const line = (...parts) => make("div", { class: "bw-row" }, ...parts);
   /** @param {any} words */
   const quiet = (words) => make("p", { class: "bw-quiet" }, words);
+  side.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Escape") return;
+    const opener = side.parentNode.querySelector('[aria-expanded="true"]');
+    opener?.focus();
+    opener?.click();
+    event.stopPropagation();
+  });
 
   /** @type {Record<string, any>} */
   const all = {

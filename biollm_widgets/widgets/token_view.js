@@ -32,7 +32,7 @@ function view(model, root, { ask, trouble, say }) {
   /** @type {Replay | null} */
   let replay = null;
   let panel = "";
-  let letter = 8, pad = 4, cols = 60, gutter = 84, block = 80, total = 0, tall = 0;
+  let letter = 8, pad = 4, cols = 60, gutter = 84, block = 80, total = 0, tall = 0, wide = 800;
   /** @type {number[]} */
   let tops = [];
   /** @type {number[]} */
@@ -112,15 +112,18 @@ function view(model, root, { ask, trouble, say }) {
   }
 
   // Geometry: blocks of equal height, each a ruler and its lanes for `cols` letters.
+  const probe = make("span", { class: "bw-letters bw-probe" }, "0".repeat(100));
+  pane.append(probe);
+  /** Sizes count where there is something to see: a change of theme, or another tab in front, hides all for a moment. */
+  function see() {
+    if (!pane.clientWidth) return;
+    [wide, tall, letter] = [pane.clientWidth, pane.clientHeight, probe.getBoundingClientRect().width / 100];
+  }
   function measure() {
-    const probe = make("span", { class: "bw-letters bw-probe" }, "0".repeat(100));
-    pane.append(probe);
-    letter = probe.getBoundingClientRect().width / 100 || 8;
-    probe.remove();
-    const width = pane.clientWidth || 800;
-    gutter = width < 560 ? 52 : 92;
+    see();
+    gutter = wide < 560 ? 52 : 92;
     pad = info.special ? 4 * letter : 6;
-    const room = Math.floor((width - gutter - 2 * pad - 4) / letter);
+    const room = Math.floor((wide - gutter - 2 * pad - 4) / letter);
     cols = Math.max(10, room > 20 ? room - (room % 10) : room);
     let y = RULER + (panel === "Mutate" ? ROW : 0);
     laneTops = info.lanes.map((/** @type {any} */ lane) => {
@@ -141,7 +144,7 @@ function view(model, root, { ask, trouble, say }) {
     space.style.height = `${Math.min(total, 15e6)}px`;
     pane.style.maxHeight = `${model.get("height")}px`;
     // Asked for once: while scrolling the question would lay the page out anew
-    tall = pane.clientHeight;
+    tall = pane.clientHeight || tall;
     for (const [name, row] of drawn) drop(name, row);
   }
   /** Pixels of the whole for one of the scroll bar: 1 unless the whole is too tall for a browser. */
@@ -650,13 +653,17 @@ function view(model, root, { ask, trouble, say }) {
     cancelAnimationFrame(frame);
     frame = requestAnimationFrame(paint);
   });
-  let wide = 0;
-  const sized = new ResizeObserver(later(() => {
-    tall = pane.clientHeight;
-    if (wide !== (wide = pane.clientWidth)) measure();
+  let size = "";
+  const fit = later(() => {
+    if (size !== (size = `${wide} ${letter}`)) measure();
     paint();
-  }));
+  });
+  const sized = new ResizeObserver(() => {
+    see();
+    fit();
+  });
   sized.observe(pane);
+  sized.observe(probe); // a change of theme takes the font away and brings another
   renew();
   setTimeout(ahead, 300);
   return () => {
