@@ -12,9 +12,9 @@ DAY4 := .venv-day4
 OTHER_FRONT_END := $(VENV)/anywidget-0.9.21
 TYPESCRIPT := 7.0.2
 TSC := $(VENV)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
-SOURCES := biollm_widgets training benchmarks tests
+SOURCES := biollm_widgets training benchmarks docs tests
 
-.PHONY: help lab test quick check check-javascript matrix constraints benchmarks embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
+.PHONY: help lab test quick check check-javascript matrix constraints benchmarks pictures embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
 
 help:
 	@echo "make lab           install into .venv and open JupyterLab on the first lesson"
@@ -22,7 +22,8 @@ help:
 	@echo "make quick         the tests that take seconds"
 	@echo "make check         style and types alone"
 	@echo "make matrix        the quick tests on transformers 4.50.3 (the cluster's versions) and on the newest"
-	@echo "make benchmarks    every figure that the README quotes (about 25 minutes)"
+	@echo "make benchmarks    every figure that the README quotes (about half an hour)"
+	@echo "make pictures      the pictures in docs/images, taken in JupyterLab (needs a Chromium)"
 	@echo "make embedded-dna GENOME=file.fna.gz    pretrain the embedded DNA model anew (an hour or two)"
 	@echo "make embedded-dna-table GENOME=file.fna.gz CODING=file.csv    measure it again for its README"
 	@echo "make embedded-protein PROTEINS='a.fasta.gz b.fasta.gz'    pretrain the embedded protein model anew (an hour and a half)"
@@ -80,6 +81,10 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.embed
 	$(BIN)/python -m benchmarks.finetune
 	$(BIN)/python -m benchmarks.generate
+	$(BIN)/python -m benchmarks.token_view
+
+pictures: $(VENV)/.dev
+	$(BIN)/python -m docs.pictures
 
 embedded-dna: $(VENV)/.dev
 	$(BIN)/python -m training.pretrain_dna --genome $(GENOME) --out output/dna
