@@ -315,7 +315,9 @@ function view(model, root, { ask, trouble, say }) {
     if (t.unknown) names.push("bw-unknown");
     if (t.changed) names.push("bw-changed");
     if (focus && focus.sequence === s && focus.lane === i && focus.token.index === t.index) names.push("bw-focus");
-    const node = box(names.join(" "), left, laneTops[i] + t.row * ROW, width, words);
+    /** @param {string} end */
+    const gap = (end) => +(t.end > t.start && !kind.includes(end));
+    const node = box(names.join(" "), left + gap("bw-from"), laneTops[i] + t.row * ROW, width - gap("bw-from") - gap("bw-on"), words);
     if (model.get("color") === "token") node.style.setProperty("--bw-hue", t.special ? "transparent" : info.hues[t.hue]);
     else {
       const share = value(t, s);
