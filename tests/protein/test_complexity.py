@@ -202,14 +202,14 @@ def test_the_designs_of_the_model_card_do_not_repeat_themselves(shared_data):
 
 @pytest.mark.slow
 def test_as_many_natural_proteins_are_flagged_as_the_module_says(shared_data):
-    for name, step, any_flag, repeats in (("UP000000625_ecoli", 2, 2.2, 0.9), ("UP000002311_yeast", 4, 9.7, 8.2)):
+    for name, step, any_flag, repeats in (("UP000000625_ecoli", 5, 2.2, 0.9), ("UP000002311_yeast", 7, 9.7, 8.2)):
         records = read_fasta(shared_data / f"proteins/{name}.fasta.gz", "protein", duplicates="keep")[::step]
         found = [complexity(record.sequence) for record in records]
         assert 100 * sum(bool(each.flags) for each in found) / len(found) == pytest.approx(any_flag, abs=1.5)
         assert 100 * sum(each.repeats_itself for each in found) / len(found) == pytest.approx(repeats, abs=1.5)
-        if step == 2:
+        if step == 5:
             copies = shuffled_set([record.sequence for record in records], seed=1)
-            assert sum(complexity(copy).repeats_itself for copy in copies) <= 4
+            assert sum(complexity(copy).repeats_itself for copy in copies) <= 2
 
 
 def test_the_work_grows_with_the_length():

@@ -426,7 +426,7 @@ def test_a_damaged_folder_is_one_sentence(tmp_path, name):
 
 def test_an_end_token_inside_and_odd_characters_are_told(stand_in):
     tokenizer, model = stand_in
-    made = generate(None, 6, seed=1, eos_token_id=1, max_length=400, model=model, tokenizer=tokenizer, **LOADED)
+    made = generate(None, 6, seed=1, eos_token_id=1, max_length=200, model=model, tokenizer=tokenizer, **LOADED)
     fused = [design for design in made if 0 in [choice.id for choice in design.choices]]
     assert fused and all(design.left_out for design in fused)
     flags = made.to_frame().set_index("name")["flags"]
