@@ -414,6 +414,7 @@ class TokenSheet:
         if label is not None and label not in self.tokenizers:
             raise InputError(f"There is no tokenizer called {label!r} here; there are {', '.join(self.labels)}.")
         parts = []
+        edited = any(strip.edited.edits for strip in self.strips)
         for number, strip in enumerate(self.strips):
             for one in self.labels if label is None else [label]:
                 lane = self.lane(number, one)
@@ -424,8 +425,9 @@ class TokenSheet:
                 part.insert(9, "times", strip.now[one].counts)
                 if lane.values is not None:
                     part["score"] = lane.values
-                if (changed := self.changed(number, one)) is not None:
-                    part["changed"] = changed
+                if edited:
+                    changed = self.changed(number, one)
+                    part["changed"] = False if changed is None else changed
                 parts.append(part)
         return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame()
 
@@ -436,7 +438,7 @@ class TokenSheet:
         return [
             (number, match)
             for number, strip in enumerate(self.strips)
-            for match in find_motif(strip.letters.upper(), motif, strip.alphabet)
+            for match in find_motif(strip.letters, motif, strip.alphabet)
         ]
 
     def find_token(self, what: Union[str, int]) -> list[tuple[int, Match]]:

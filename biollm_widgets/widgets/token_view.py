@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from biollm_widgets.tokenization import Comparison
 
+MOST_IN_LINE = 512  # letters in a line of the page: 5,000 pixels
 AT_ONCE = 2 * CHUNK  # letters that travel with the view itself, so that it opens while the kernel is busy
 DRAWN = 600  # letters in a picture that nobody chose the stretch of: ten lines of 60
 PIECES = 2000  # letters in all lanes together that the saved picture has at most; a notebook keeps it as text
@@ -215,13 +216,17 @@ class TokenView(Widget):
         """Another lane: a tokenizer, or a name such as "6-mer" or "letters"."""
         with self._turn:
             self._sheet.add(tokenizer)
-            self._refresh()
+            self._after_lanes()
 
     def remove(self, label: str) -> None:
         """Take a lane away."""
         with self._turn:
             self._sheet.remove(label)
-            self._refresh()
+            self._after_lanes()
+
+    def _after_lanes(self) -> None:
+        self.selection = self.selection  # with the tokens of the lanes that there are now
+        self._refresh()
 
     # Selecting and searching.
 
@@ -262,6 +267,7 @@ class TokenView(Widget):
                 self.selection = None if not chosen else tuple(chosen)
             except InputError as error:  # a page that is behind: it selected what an edit took away
                 self._keep_trouble(str(error))
+                self._range = None if now is None else [now.number, now.start, now.end]
 
     def search(self, motif: Optional[str] = None, *, token: Any = None) -> list[tuple[int, Match]]:
         """Find a motif or a token in all sequences, mark the places in the page, and select the first.
@@ -578,7 +584,9 @@ class TokenView(Widget):
             lanes.append(said)
             parts += blocks
         longest = max((lane["reach"] for lane in lanes), default=0)
-        low, high = max(0, start - longest), min(strip.length, end + longest)
+        # A codon, and a line of the page, may begin in one stretch and end in the next.
+        beyond = max(longest, MOST_IN_LINE)
+        low, high = max(0, start - longest), min(strip.length, end + beyond)
         agreed = self._agreed(sequence)
         near = slice(*np.searchsorted(agreed, [start, end]).tolist())
         frames = []
