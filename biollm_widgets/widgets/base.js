@@ -147,9 +147,9 @@ function card(model, el, name, draw) {
 function shortcuts(root) {
   /** @param {KeyboardEvent} event */
   const first = (event) => {
-    if (!root.contains(/** @type {Node} */ (event.target))) return;
-    if (event.ctrlKey || event.metaKey) root.removeAttribute("data-lm-suppress-shortcuts");
-    else root.setAttribute("data-lm-suppress-shortcuts", "true");
+    const at = /** @type {Element} */ (event.target);
+    // On the very element: a notebook in command mode takes the keys of whatever has the focus, before its surroundings
+    if (root.contains(at)) at.toggleAttribute("data-lm-suppress-shortcuts", !event.ctrlKey && !event.metaKey);
   };
   window.addEventListener("keydown", first, true);
   return () => window.removeEventListener("keydown", first, true);
