@@ -16,7 +16,7 @@ from .notebooks import Notebook, write_notebook
 from .servers import DAY4, OLDER_FRONT_END, Server, chromium
 from .token_views import SETUP
 
-PATIENCE = 60_000  # milliseconds; two cores may be busy with other tests
+PATIENCE = 30_000  # milliseconds; two cores may be busy with other tests
 HERE = ("127.0.0.1", "localhost", "")  # "" is what data: and blob: addresses have, and files
 expect.set_options(timeout=PATIENCE)
 
@@ -132,6 +132,7 @@ def room(context: BrowserContext, server: Callable[[str], Server]) -> Iterator[C
 def _entered(notebook: Notebook, watch: Watch) -> Iterator[Notebook]:
     """The room for one test: clean when it leaves, and judged by what happened while it was there."""
     before = len(watch.errors)
+    notebook.page.bring_to_front()  # what is behind another page is drawn about once a second
     yield notebook
     try:
         notebook.forget(1)

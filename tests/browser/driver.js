@@ -20,6 +20,8 @@ window.bio = (() => {
       panel().content.activeCellIndex = number;
       panel().content.deselectAll();
       await app().commands.execute("notebook:run-cell");
+      // Where a single letter is a command: what a widget's own keys have to hold their own against.
+      await app().commands.execute("notebook:enter-command-mode");
       return number;
     },
     async runAll() {
@@ -56,6 +58,9 @@ window.bio = (() => {
     },
     async save() {
       await panel().context.save();
+    },
+    async endKernel() {
+      await panel().sessionContext.shutdown();
     },
     async theme(name) {
       await app().commands.execute("apputils:change-theme", { theme: name });

@@ -99,11 +99,15 @@ class Notebook:
         """Change to "JupyterLab Light" or "JupyterLab Dark", and wait until it is there."""
         self.page.evaluate("name => bio.theme(name)", name)
         light = "false" if "Dark" in name else "true"
-        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]")
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
 
     def forget(self, cells_from: int) -> None:
         """Take away the cells from this number on, with what they show."""
         self.page.evaluate("number => bio.forget(number)", cells_from)
+
+    def end_kernel(self) -> None:
+        """Shut down what runs behind it, as when the server's time is over."""
+        self.page.evaluate("bio.endKernel()")
 
     def save(self) -> Path:
         """Save as the learner would; the file."""

@@ -42,7 +42,8 @@ class View:
         expect(self.card.locator(".bw-await")).to_have_count(0)
 
     def button(self, name: str) -> Locator:
-        return self.card.get_by_role("button", name=name, exact=True)
+        """One of the toolbar's."""
+        return self.card.get_by_role("toolbar").get_by_role("button", name=name, exact=True)
 
     def open(self, panel: str) -> Locator:
         """Open a panel by its button; the panel, with its head there."""
