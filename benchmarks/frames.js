@@ -38,6 +38,7 @@ window.frames_of = (() => {
     async far(selector, share) {
       const pane = scroller(selector), began = performance.now();
       pane.scrollTop = share * (pane.scrollHeight - pane.clientHeight);
+      await frame(); // the view hears of it in this one, after us
       do await frame();
       while (pane.querySelector(".bw-await"));
       await frame();

@@ -194,8 +194,8 @@ def tables(result: dict[str, Any]) -> str:
         f"Chromium {result['chromium']} without a graphics card, JupyterLab, {result['cores']} cores; random DNA, "
         f"median of {result['rounds']} openings.",
         "",
-        f"{'Opening':{wide}}{'tokens':>10}{'tokenize s':>12}{'open s':>9}{'times':>7}{'of it Python':>14}{'kB sent':>9}"
-        f"{'elements':>10}",
+        f"{'Opening':{wide}}{'tokens':>10}{'tokenize s':>12}{'open s':>9}{'times':>7}{'of it Python':>14}"
+        f"{'kB ahead':>10}{'kB sent':>9}{'elements':>10}",
     ]
     for case in cases:
         name = f"{case['length']:>6}  {WAYS[case['way']].title}"
@@ -203,9 +203,10 @@ def tables(result: dict[str, Any]) -> str:
             lines.append(f"{name:{wide}}  had not opened after {result['limit']:.0f} s")
             continue
         sent = case["received"] / 1000
+        ahead = f"{case['opening_bytes'] / 1000:,.0f}" if "opening_bytes" in case else ""
         lines.append(
             f"{name:{wide}}{case['tokens']:10,}{case['tokenizing']:12.2f}{case['seconds']:9.2f}"
-            f"{times(cases, case, 'seconds'):>7}{case['python']:14.2f}{sent:9,.0f}{case['elements']:10,}"
+            f"{times(cases, case, 'seconds'):>7}{case['python']:14.2f}{ahead:>10}{sent:9,.0f}{case['elements']:10,}"
         )
     for kind, title in (("wheel", "120 pixels a frame"), ("pages", "a page a frame")):
         lines += [
@@ -236,7 +237,8 @@ def tables(result: dict[str, Any]) -> str:
         "",
         "open s: from sending the cell until pieces are on the screen, without tokenizing. times: how much longer than "
         "TokenView with BPE.",
-        "kB sent: all that came through the page's web sockets. waits: rows seen that said Waiting for Python.",
+        "kB ahead: the stretches that travel with the view. kB sent: all that came through the page's web sockets.",
+        "waits: rows seen that said Waiting for Python.",
         f"script, style, layout, other: seconds of the page's main thread in {SECONDS:.0f} s.",
     ]
     biggest = [case for case in cases if case["length"] == "1 Mb" and case["way"] != "spans"]
