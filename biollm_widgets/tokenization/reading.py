@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from itertools import chain
@@ -121,8 +122,7 @@ def _from_fast(text: str, tokenizer: Any, special_tokens: bool) -> Found:
         encoding = backend.encode(text, add_special_tokens=special_tokens)
         numbers, spans, added = encoding.ids, encoding.offsets, encoding.special_tokens_mask
         name_of = backend.id_to_token
-        unk = getattr(backend.model, "unk_token", None)
-        unk_id = None if unk is None else backend.token_to_id(unk)
+        unk_id = _unknown_id(backend)
     else:
         batch = tokenizer(
             text,
@@ -161,6 +161,15 @@ def _from_fast(text: str, tokenizer: Any, special_tokens: bool) -> Found:
     if unk_id is None:
         starts, ends = _realigned(text, names, starts, ends, inserted)
     return Found(ids, starts, ends, inserted, written | inserted, unknown, Words(by_id, by_index, known))
+
+
+def _unknown_id(backend: Any) -> Optional[int]:
+    """The id that a `tokenizers.Tokenizer` gives to what it does not know; None where it has none."""
+    if type(backend.model).__name__ == "Unigram":  # says it in its file alone
+        number = json.loads(backend.model.__getstate__()).get("unk_id")
+        return None if number is None else int(number)
+    unk = getattr(backend.model, "unk_token", None)
+    return None if unk is None else backend.token_to_id(unk)
 
 
 def _realigned(
