@@ -12,7 +12,7 @@ import numpy as np
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.sequences import Record
-from biollm_widgets.sequences.frames import FRAMES
+from biollm_widgets.sequences.frames import FRAMES, translate
 from biollm_widgets.tokenization import (
     CharTokenizer,
     Comparison,
@@ -127,6 +127,10 @@ class TokenSheet:
     ) -> None:
         if isinstance(offset, bool) or not isinstance(offset, (int, np.integer)):
             raise InputError(f"offset is the number of the first letter, a whole number, not {offset!r}.")
+        if alphabet not in (None, "dna", "protein"):
+            raise InputError(f'alphabet is "dna" or "protein", not {alphabet!r}; RNA is shown as DNA is.')
+        if table != 1:
+            translate("", table=table)  # says now, not when a frame is asked for, that there is no such code
         self.offset = int(offset)
         self.table = table
         self.special_tokens = special_tokens
