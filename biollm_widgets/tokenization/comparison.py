@@ -119,7 +119,8 @@ class Comparison:
         """One sentence on what the lanes have in common; with its chance level."""
         if len(self.compared) < 2:
             few = ", ".join(f"{lane.label} {lane.tokens:,}" for lane in self.lanes)
-            return f"Tokens: {few}; there are no two tokenizers here whose cuts can be compared"
+            only = f"no second tokenizer here has cuts to compare with those of {', '.join(self.compared)}"
+            return f"Tokens: {few}; {only if self.compared else 'none of these has cuts to compare'}"
         fewest = min((lane for lane in self.lanes if lane.label in self.compared), key=lambda lane: lane.borders)
         if not fewest.borders:
             return f"{fewest.label} makes no cut, so there is none to share"

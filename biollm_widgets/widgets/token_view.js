@@ -131,7 +131,7 @@ function view(model, root, { ask, trouble, say }) {
       y += lane.rows * ROW + 4;
       return top;
     });
-    if (info.lanes.length > 1) y += 8;
+    if (info.cuts) y += 8;
     block = y + info.frames.length * FRAME + GAP;
     total = 0;
     const heads = info.sequences.length > 1;
@@ -237,7 +237,7 @@ function view(model, root, { ask, trouble, say }) {
       drawLane(track, chunks, s, i, a, z, x, mine);
     });
     let y = (laneTops.at(-1) ?? RULER) + (info.lanes.at(-1)?.rows || 1) * ROW + 4;
-    if (info.lanes.length > 1) {
+    if (info.cuts) {
       if (chunks.some((chunk) => chunk.agreed.length)) label("shared cuts", y - 4, "Where all tokenizers cut");
       for (const chunk of chunks) for (const at of chunk.agreed) if (at > a && at <= z) track.append(box("bw-agree", x(at) - 1, y, 2));
       y += 8;
@@ -601,8 +601,7 @@ function view(model, root, { ask, trouble, say }) {
     legend.hidden = !info.sequences.length;
     legend.replaceChildren(...(scale
       ? [`${scale.label}: ${scale.low_said}`, make("span", { class: "bw-scale", style: `background:linear-gradient(90deg,${info.viridis.join(",")})` }), scale.high_said, " (the bar under a token says the same)"]
-      : ["Same token, same colour (eight colours are shared)"]), make("span", { class: "bw-key bw-unknown" }, "unknown"), make("span", { class: "bw-key bw-special" }, "special"),
-      Object.keys(info.edits).length ? make("span", { class: "bw-key bw-changed" }, "changed") : "");
+      : ["Same token, same colour (eight colours are shared)"]), ...info.keys.map((/** @type {string} */ key) => make("span", { class: `bw-key bw-${key}` }, key)));
     notes.hidden = !info.notes.length || !info.sequences.length;
     const said = info.notes.map((/** @type {string} */ note) => make("p", {}, note));
     notes.replaceChildren(...said.slice(0, 4), said.length > 4 ? make("details", {}, make("summary", {}, many(said.length - 4, "more note")), ...said.slice(4)) : "");

@@ -528,6 +528,7 @@ class TokenView(Widget):
         """Tell the page anew what there is; it drops the stretches that it holds."""
         sheet_ = self._sheet
         self._version += 1
+        facts = sheet_.lane_facts()
         scales = {}
         for name in COLOURS[1:]:
             if self._can_color(name):
@@ -540,10 +541,12 @@ class TokenView(Widget):
                 "unit": sheet_.unit,
                 "dna": sheet_.dna,
                 "special": sheet_.special,
+                "cuts": sum(fact["rows"] == 1 for fact in facts) > 1,
+                "keys": self._keys(),
                 "offset": sheet_.offset,
                 "chunk": CHUNK,
                 "sequences": [[strip.name, strip.length] for strip in sheet_.strips],
-                "lanes": sheet_.lane_facts(),
+                "lanes": facts,
                 "offered": list(sheet_.offered()),
                 "scales": scales,
                 "colours": [[name, self._said_of(name)] for name in COLOURS if self._can_color(name)],
@@ -556,6 +559,16 @@ class TokenView(Widget):
             }
             self._opening = self._first_chunks()
         self._renew_twin()
+
+    def _keys(self) -> list[str]:
+        """The marks of tokens that need a legend: those that some token here has."""
+        read = [one.columns for strip in self._sheet.strips for one in strip.now.values()]
+        has = {
+            "unknown": any(bool(columns.unknown.any()) for columns in read),
+            "special": self._sheet.special,
+            "changed": any(strip.edited.edits for strip in self._sheet.strips),
+        }
+        return [name for name, there in has.items() if there]
 
     def _first_chunks(self) -> dict:
         chunks: list[dict] = []
