@@ -17,6 +17,21 @@ _DRIVER = Path(__file__).with_name("driver.js").read_text(encoding="utf-8")
 # JupyterLab in the mode that shows one document, and Notebook 7; what is in the cells is the same.
 ADDRESSES = {"lab": "/doc/tree/{name}", "notebook": "/notebooks/{name}"}
 
+# The simplest widget that anywidget makes, pinned to the kernel's version as anywidget does by itself.
+PLAIN = """
+import anywidget, traitlets
+class Plain(anywidget.AnyWidget):
+    _esm = '''
+    export default { render({ model, el }) {
+        el.innerHTML = "<button class=plain>drawn</button>";
+        el.firstChild.onclick = () => { model.set("clicks", model.get("clicks") + 1); model.save_changes(); };
+    } }
+    '''
+    clicks = traitlets.Int(0).tag(sync=True)
+plain = Plain()
+plain
+"""
+
 
 def write_notebook(server: Server, name: str, cells: Sequence[str], kernel: str = "newest") -> Path:
     """A notebook of code cells in the server's folder."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .notebooks import Notebook, write_notebook
+from .notebooks import PLAIN, Notebook, write_notebook
 from .servers import Server, surroundings
 from .token_views import SETUP, View
 
@@ -49,16 +49,20 @@ def saved(server: Callable[[str], Server], context) -> Path:
 
 
 def test_no_front_end_extension_on_the_server(page: Page, server: Callable[[str], Server]) -> None:
-    write_notebook(server("none"), "view.ipynb", CELLS)
+    write_notebook(server("none"), "view.ipynb", [PLAIN, *CELLS])
     notebook = Notebook(page, server("none"), "view.ipynb")
     notebook.run_all()
     expect_the_saved_picture(page)
+    expect(notebook.outputs(0)).to_contain_text("rror")  # what every other widget shows here
+    expect(page.locator("button.plain")).to_have_count(0)
 
 
 def test_a_front_end_of_another_version_draws_it_live(page: Page, server: Callable[[str], Server]) -> None:
-    write_notebook(server("older"), "view.ipynb", [SETUP])
+    write_notebook(server("older"), "view.ipynb", [PLAIN, SETUP])
     notebook = Notebook(page, server("older"), "view.ipynb")
     notebook.run_all()
+    expect(notebook.outputs(0)).to_contain_text("rror")  # what a widget pinned to its version shows here
+    expect(page.locator("button.plain")).to_have_count(0)
     view = View(notebook)
     expect(page.locator("[class*=biollm-twin-]")).to_be_hidden()
     view.pieces.nth(1).click()
@@ -118,16 +122,6 @@ def test_a_page_made_by_nbconvert_is_read_without_a_connection(context, saved: P
     page.goto((tmp_path / "view.html").as_uri())
     expect_the_saved_picture(page)
     page.close()
-
-
-def test_the_view_alone_as_a_page(page: Page, lab: Notebook, tmp_path: Path) -> None:
-    view = View(lab)
-    (tmp_path / "view.html").write_text(view.ask("view.to_html()"))
-    page.bring_to_front()
-    page.goto((tmp_path / "view.html").as_uri())
-    twin = page.locator("img").first
-    assert twin.evaluate("img => img.decode().then(() => img.naturalWidth)") > 300
-    expect(page.locator("body")).to_contain_text("59 bases became")
 
 
 HOSTILE = """
