@@ -23,7 +23,7 @@
 /** @param {Desk} desk @returns {Record<string, any>} */
 export default function panels(desk) {
   const { model, side, ask, act, trouble, range, choose, show, again, letters, length, span, number, many, whole, info, box } = desk;
-  let playing = 0, place = 0, sought = "", kindSought = "motif";
+  let playing = 0, place = 0, sought = "", kindSought = "motif", written = "";
   /** The letter that Mutate works on. @type {{sequence: number, at: number} | null} */
   let caret = null;
   /** @type {Replay | null} */
@@ -61,8 +61,14 @@ export default function panels(desk) {
     },
     /** @param {KeyboardEvent} event @param {number} step @param {number} rows @returns {boolean} whether the key was for Mutate */
     key(event, step, rows) {
-      if (!caret || event.shiftKey) return false;
-      if (step || rows) {
+      if (event.shiftKey) return false;
+      if (!caret) {
+        // With the keys alone: the first arrow goes to the selection, or to the first letter.
+        if ((!step && !rows) || !length(here())) return false;
+        caret = { sequence: here(), at: range()?.[1] ?? 0 };
+        desk.reopen();
+        show(caret.sequence, caret.at);
+      } else if (step || rows) {
         caret.at = Math.max(0, Math.min(length(caret.sequence) - 1, caret.at + step + rows * desk.cols()));
         desk.reopen();
         show(caret.sequence, caret.at);
@@ -94,15 +100,23 @@ export default function panels(desk) {
         }, trouble);
     },
     Mutate() {
-      const s = here(), chosen = range(), spot = caret && caret.sequence === s && caret.at < length(s) ? caret.at : null;
+      const s = here(), old = range(), chosen = old && old[0] === s ? old : null, spot = caret && caret.sequence === s && caret.at < length(s) ? caret.at : null;
       const edits = info().edits[s], base = spot === null ? "" : letters(s, spot, spot + 1);
       const alphabet = info().dna ? "ACGTN" : "ACDEFGHIKLMNPQRSTVWY";
-      const typed = make("input", { type: "text", size: 12, maxlength: 1000, class: "bw-letters", "aria-label": "Letters to insert", placeholder: "letters", spellcheck: "false" });
-      const part = chosen && chosen[0] === s ? chosen.slice(1) : [0, length(s)], which = chosen ? "the selection" : "all";
-      fill(spot === null ? `Click a ${info().unit} to change it, or type over it with the keys.` : `${info().unit === "base" ? "Base" : "Residue"} ${number(spot)} is ${base}`,
+      const typed = make("input", { type: "text", size: 12, maxlength: 1000, class: "bw-letters", "aria-label": "Letters to insert", placeholder: "letters", spellcheck: "false", value: written,
+        // Kept while someone points at the place for them.
+        oninput: () => (written = typed.value), onkeydown: (/** @type {KeyboardEvent} */ e) => e.key === "Enter" && insert() });
+      const insert = () => {
+        const put = typed.value.trim();
+        if (!put) return trouble("Type the letters to insert first.");
+        written = "";
+        edit("insert", spot === null ? length(s) : spot, put);
+      };
+      const part = chosen ? chosen.slice(1) : [0, length(s)], which = chosen ? "the selection" : "all";
+      fill(spot === null ? `Click a ${info().unit}, or go to it with the arrows, and choose or type another.` : `${info().unit === "base" ? "Base" : "Residue"} ${number(spot)} is ${base}`,
         spot !== null && line("Change to", ...Array.from(alphabet).map((to) => button(to, () => edit("change", spot, to), { disabled: to === base, "aria-label": `Change to ${to}` })),
           button("Delete it", () => edit("delete", spot, spot + 1))),
-        line(typed, button(spot === null ? "Insert at the end" : "Insert before it", () => typed.value.trim() ? edit("insert", spot === null ? length(s) : spot, typed.value.trim()) : trouble("Type the letters to insert first.")),
+        line(typed, button(spot === null ? "Insert at the end" : "Insert before it", insert),
           chosen && button("Delete the selection", () => edit("delete", ...part)),
           info().dna && button(`Reverse complement ${which}`, () => edit("reverse_complement", ...part)),
           button(`Lower case ${which}`, () => edit("lower_case", ...part)),
@@ -181,12 +195,14 @@ export default function panels(desk) {
     Frames() {
       if (!info().dna) return fill("Frames", quiet("Reading frames are of DNA; these are proteins."));
       fill("Reading frames, codon by codon", line(...[1, 2, 3, -1, -2, -3].map((frame) => {
-        const box = make("input", { type: "checkbox", checked: info().frames.includes(frame), onchange: () => {
-          const now = info().frames.filter((/** @type {number} */ f) => f !== frame);
+        const said = `${frame > 0 ? "+" : "−"}${Math.abs(frame)}`;
+        // What the model holds, not what Python has answered: two quick clicks are two frames. The name keeps the focus.
+        const box = make("input", { type: "checkbox", "aria-label": `Frame ${said}`, checked: model.get("frames").includes(frame), onchange: () => {
+          const now = model.get("frames").filter((/** @type {number} */ f) => f !== frame);
           model.set("frames", box.checked ? [...now, frame] : now);
           model.save_changes();
         } });
-        return make("label", { class: "bw-check" }, box, `${frame > 0 ? "+" : "−"}${Math.abs(frame)}`);
+        return make("label", { class: "bw-check" }, box, said);
       })), quiet("+ reads the strand as written, − the other strand. * is a stop."));
     },
     Save() {
