@@ -14,7 +14,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# The cluster's versions have no browser driver: there the browser tests are not even read (`make matrix` leaves them out).
+# The cluster's versions have no browser driver, so there the browser tests are not even read.
 collect_ignore = [] if find_spec("playwright") else ["browser"]
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
