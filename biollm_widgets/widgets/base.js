@@ -60,15 +60,15 @@ function speaker(model, news) {
   };
   model.on("msg:custom", hear);
   return {
-    /** @param {string} verb @param {Record<string, any>} [given] @returns {Promise<Answer>} */
-    ask(verb, given = {}) {
+    /** `quiet`: nobody waits for this one. @param {string} verb @param {Record<string, any>} [given] @param {boolean} [quiet] @returns {Promise<Answer>} */
+    ask(verb, given = {}, quiet = false) {
       return new Promise((yes, no) => {
         // In a page of its own a widget has what it has.
         if (model.get("_alone")) return;
         const number = `${me}-${++count}`;
         const silent = () =>
           news("Python has not answered yet: its kernel is busy or gone. If that lasts, run the cell again.");
-        waiting.set(number, { yes, no, timer: window.setTimeout(silent, 5000) });
+        waiting.set(number, { yes, no, timer: quiet ? 0 : window.setTimeout(silent, 5000) });
         try {
           model.send({ ...given, ask: verb, number });
         } catch {
@@ -90,7 +90,7 @@ function speaker(model, news) {
  * @param {Model} model
  * @param {HTMLElement} el
  * @param {string} name
- * @param {(card: HTMLElement, tools: {ask: (verb: string, given?: Record<string, any>) => Promise<Answer>,
+ * @param {(card: HTMLElement, tools: {ask: (verb: string, given?: Record<string, any>, quiet?: boolean) => Promise<Answer>,
  *   trouble: (error: unknown) => void, say: (words: string) => void}) => () => void} draw
  */
 function card(model, el, name, draw) {
@@ -121,6 +121,8 @@ function card(model, el, name, draw) {
     timer = window.setTimeout(() => (said.textContent = words), 1000);
   };
   el.append(root);
+  // A notebook moves its own selection at arrows that come to it.
+  root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.ctrlKey || event.metaKey || event.stopPropagation());
   const free = shortcuts(root);
   let clean = () => {};
   let restore = () => {};

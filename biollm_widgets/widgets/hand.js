@@ -10,6 +10,8 @@
  */
 function hand(place, name, kind, data) {
   const link = make("a", { download: name, class: "bw-link", href: URL.createObjectURL(new Blob([/** @type {any} */ (data)], { type: kind })) }, `Download ${name}`);
+  const old = place.querySelector("a");
+  if (old) URL.revokeObjectURL(old.href);
   place.replaceChildren(link);
   if (typeof data === "string") {
     const shown = data.length > 200000 ? data.slice(0, 200000) : data;

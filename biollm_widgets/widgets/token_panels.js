@@ -16,14 +16,14 @@
  *   letters: (sequence: number, start: number, end: number) => string, length: (sequence: number) => number,
  *   span: (start: number, end: number) => string, number: (at: number) => string,
  *   many: (count: number, noun: string) => string, whole: (value: number) => string,
- *   box: (kind: string, left: number, top: number, width: number, words?: string) => any
+ *   say: (words: string) => void, box: (kind: string, left: number, top: number, width: number, words?: string) => any
  * }} Desk what the view hands to its panels
  */
 
 /** @param {Desk} desk @returns {Record<string, any>} */
 export default function panels(desk) {
   const { model, side, ask, act, trouble, range, choose, show, again, letters, length, span, number, many, whole, info, box } = desk;
-  let playing = 0, place = 0, sought = "", kindSought = "motif", written = "";
+  let playing = 0, place = 0, sought = "", kindSought = "motif", written = "", spoken = "";
   /** The letter that Mutate works on. @type {{sequence: number, at: number} | null} */
   let caret = null;
   /** @type {Replay | null} */
@@ -82,7 +82,10 @@ export default function panels(desk) {
       const [width, top] = desk.pitch();
       Array.from(letters(s, a, z)).forEach((base, k) => {
         const here = caret && caret.sequence === s && caret.at === a + k;
-        track.append(box(`bw-base bw-letters${here ? " bw-caret" : ""}`, x(a + k), top, width, base));
+        const letter = box(`bw-base bw-letters${here ? " bw-caret" : ""}`, x(a + k), top, width, base);
+        // What the keys are at, for those who hear the page.
+        if (here) for (const [name, value] of [["role", "option"], ["aria-selected", "true"], ["aria-label", `${info().unit} ${number(a + k)}, ${base}`]]) letter.setAttribute(name, value);
+        track.append(letter);
       });
     },
     Compare() {
@@ -101,7 +104,9 @@ export default function panels(desk) {
     },
     Mutate() {
       const s = here(), old = range(), chosen = old && old[0] === s ? old : null, spot = caret && caret.sequence === s && caret.at < length(s) ? caret.at : null;
-      const edits = info().edits[s], base = spot === null ? "" : letters(s, spot, spot + 1);
+      const edits = info().edits[s];
+      if (edits && spoken !== (spoken = edits.summary)) desk.say(edits.summary);
+      const base = spot === null ? "" : letters(s, spot, spot + 1);
       const alphabet = info().dna ? "ACGTN" : "ACDEFGHIKLMNPQRSTVWY";
       const typed = make("input", { type: "text", size: 12, maxlength: 1000, class: "bw-letters", "aria-label": "Letters to insert", placeholder: "letters", spellcheck: "false", value: written,
         // Kept while someone points at the place for them.
@@ -121,7 +126,7 @@ export default function panels(desk) {
           info().dna && button(`Reverse complement ${which}`, () => edit("reverse_complement", ...part)),
           button(`Lower case ${which}`, () => edit("lower_case", ...part)),
           button("Undo", () => edit("undo"), { disabled: !edits }), button("Start again", () => edit("reset"), { disabled: !edits })),
-        edits && make("p", { role: "status", class: "bw-summary" }, edits.summary),
+        edits && make("p", { class: "bw-summary" }, edits.summary),
         edits && make("ul", { class: "bw-quiet" }, ...edits.lanes.map((/** @type {string} */ words) => make("li", {}, words))),
         edits && make("details", { class: "bw-quiet" }, make("summary", {}, many(edits.log.length, "edit")), edits.log.join("; ")));
     },
@@ -189,7 +194,7 @@ export default function panels(desk) {
         if (end > start) choose([s, start, end]);
         show(s, start);
       };
-      fill("Find", line(kind, what, button("Find", search), places.length > 1 && button("Previous", () => next(-1)), places.length > 1 && button("Next", () => next(1)), make("span", { role: "status" }, found.words || "")),
+      fill("Find", line(kind, what, button("Find", search), places.length > 1 && button("Previous", () => next(-1)), places.length > 1 && button("Next", () => next(1)), make("span", {}, found.words || "")),
         quiet(info().dna ? "A motif may use IUPAC letters (N is any base) and is looked for on both strands. A token is its text, its name or its id." : "In a motif X is any residue. A token is its text, its name or its id."));
     },
     Frames() {

@@ -12,7 +12,7 @@ const PANELS = ["Compare", "Mutate", "Merges", "Find", "Frames", "Save"];
 /**
  * @param {Model} model
  * @param {HTMLElement} root
- * @param {{ask: (verb: string, given?: Record<string, any>) => Promise<Answer>, trouble: (error: unknown) => void, say: (words: string) => void}} tools
+ * @param {{ask: (verb: string, given?: Record<string, any>, quiet?: boolean) => Promise<Answer>, trouble: (error: unknown) => void, say: (words: string) => void}} tools
  */
 function view(model, root, { ask, trouble, say }) {
   const uid = `bw-${Math.random().toString(36).slice(2, 9)}`;
@@ -31,7 +31,7 @@ function view(model, root, { ask, trouble, say }) {
   let focus = null;
   /** @type {Replay | null} */
   let replay = null;
-  let panel = "";
+  let panel = "", mine = "";
   let letter = 8, pad = 4, cols = 60, gutter = 84, block = 80, total = 0, tall = 0, wide = 800;
   /** @type {number[]} */
   let tops = [];
@@ -41,7 +41,7 @@ function view(model, root, { ask, trouble, say }) {
   let dragged = null;
 
   const title = make("h3", { class: "bw-title" });
-  const bar = make("div", { class: "bw-tools", role: "toolbar", "aria-label": "What to show" });
+  const bar = make("div", { class: "bw-tools", role: "group", "aria-label": "What to show" });
   const legend = make("div", { class: "bw-row bw-small bw-legend" });
   const lanesSaid = make("div", { class: "bw-row bw-quiet bw-lanes" });
   const notes = make("div", { class: "bw-quiet bw-notes" });
@@ -49,7 +49,7 @@ function view(model, root, { ask, trouble, say }) {
   const space = make("div", { class: "bw-space" });
   const pane = make("div", {
     class: "bw-scroll", tabindex: 0, role: "listbox", "aria-multiselectable": "true",
-    "aria-label": "Tokens. Arrows move, Enter selects, Shift and an arrow select on, Escape leaves.",
+    "aria-label": "Tokens: arrows move, Enter selects, Shift and arrows select on, Escape leaves",
   }, space);
   const details = make("div", { class: "bw-region bw-details" });
   root.append(make("div", { class: "bw-head" }, title, bar), side, lanesSaid, legend, pane, notes, details);
@@ -82,21 +82,22 @@ function view(model, root, { ask, trouble, say }) {
     for (const one of model.get("_opening").chunks || []) held.set(`${one.sequence}/${one.chunk}`, decode(one, one.parts));
   }
   /** @param {number} sequence @param {number} chunk */
-  async function fetchChunk(sequence, chunk) {
+  async function fetchChunk(sequence, chunk, quiet = false) {
     const key = `${sequence}/${chunk}`;
     if (held.has(key) || asked.has(key)) return;
     asked.add(key);
     try {
-      const { content, buffers } = await ask("chunk", { sequence, chunk });
+      const { content, buffers } = await ask("chunk", { sequence, chunk }, quiet);
       if (content.version !== info.version) return;
       held.set(key, decode(content, buffers));
       if (held.size > HELD) held.delete(held.keys().next().value || "");
+      asked.delete(key);
       again();
+      if (!asked.size) ahead();
     } catch (error) {
+      asked.delete(key);
       trouble(error);
     }
-    asked.delete(key);
-    if (!asked.size) ahead();
   }
   /** What may be scrolled to next comes while nobody waits. */
   function ahead() {
@@ -106,7 +107,7 @@ function view(model, root, { ask, trouble, say }) {
     for (let away = 1; away < MANY; away++)
       for (const chunk of [here + away, here - away])
         if (chunk >= 0 && chunk < last && !held.has(`${sequence}/${chunk}`)) {
-          if (held.size < HELD) fetchChunk(sequence, chunk);
+          if (held.size < HELD) fetchChunk(sequence, chunk, true);
           return;
         }
   }
@@ -187,7 +188,7 @@ function view(model, root, { ask, trouble, say }) {
       else [s, b] = [s + 1, 0];
     }
     for (const [name, row] of drawn) if (!wanted.has(name)) drop(name, row);
-    const active = focus && root.querySelector(".bw-focus");
+    const active = pane.querySelector(".bw-caret") || pane.querySelector(".bw-focus");
     if (active) {
       active.id = `${uid}-focus`;
       pane.setAttribute("aria-activedescendant", active.id);
@@ -243,7 +244,7 @@ function view(model, root, { ask, trouble, say }) {
       y += 8;
     }
     info.frames.forEach((/** @type {number} */ frame, /** @type {number} */ i) => {
-      label(`frame ${frame > 0 ? "+" : "−"}${Math.abs(frame)}`, y + 8);
+      label(`${gutter < 60 ? "" : "frame "}${frame > 0 ? "+" : "−"}${Math.abs(frame)}`, y + 8);
       const seen = new Set();
       for (const chunk of chunks) {
         const { start, protein } = chunk.frames[i];
@@ -393,8 +394,8 @@ function view(model, root, { ask, trouble, say }) {
     const chosen = range();
     details.replaceChildren(make("span", { class: "bw-quiet" },
       !info.sequences.length ? info.notes[0] || ""
-        : chosen ? `Selected: ${span(chosen[1], chosen[2])}${info.sequences.length > 1 ? " of " + info.sequences[chosen[0]][0] : ""}, ${many(chosen[2] - chosen[1], "letter")}. In Python: view.selection.`
-          : "Point at a token to read about it; click it, or drag along the sequence, to select."));
+        : chosen ? `Selected: ${span(chosen[1], chosen[2])}${info.sequences.length > 1 ? " of " + info.sequences[chosen[0]][0] : ""}, ${many(chosen[2] - chosen[1], "letter")}. ${info.there}`
+          : info.hint));
   }
 
   // Pointing, dragging and keys.
@@ -412,6 +413,7 @@ function view(model, root, { ask, trouble, say }) {
   /** @param {number[] | null} chosen */
   function choose(chosen) {
     dragged = null;
+    mine = String(chosen);
     model.set("_range", chosen);
     model.save_changes();
     again();
@@ -455,6 +457,10 @@ function view(model, root, { ask, trouble, say }) {
       choose(end > start ? [held_.one.sequence, start, end] : null);
       tell(held_.one);
     } else choose(null);
+  });
+  on("pointercancel", () => {
+    grip = dragged = null;
+    again();
   });
   let pointed = "";
   on("mouseover", (event) => {
@@ -547,7 +553,7 @@ function view(model, root, { ask, trouble, say }) {
   const here = () => range()?.[0] ?? focus?.sequence ?? 0;
   /** @type {Desk} */
   const desk = {
-    model, side, ask, act, trouble, here, range, choose, show, again, letters, length, span, number, many, whole, box,
+    model, side, ask, act, trouble, here, range, choose, show, again, letters, length, span, number, many, whole, box, say,
     info: () => info, cols: () => cols, pitch: () => [letter, RULER], top: (/** @type {number} */ lane) => laneTops[lane],
     play: (/** @type {Replay | null} */ r) => (replay = r), reopen: () => openPanel(panel),
   };
@@ -582,26 +588,26 @@ function view(model, root, { ask, trouble, say }) {
     again();
   }
 
-  // The whole card.
+  // The whole card. The bar is made once, so that whoever stands in it stays there.
+  const pick = make("select", { onchange: () => {
+    model.set("color", pick.value);
+    model.save_changes();
+  } });
+  bar.append(make("label", { class: "bw-check" }, "Colour", pick), ...(model.get("_alone") ? [] : PANELS).map((name) => button(name, () => {
+    trouble("");
+    openPanel(panel === name ? "" : name);
+  }, { "aria-expanded": "false" })));
   function words() {
     title.textContent = info.title;
     const color = model.get("color");
-    const pick = make("select", { onchange: () => {
-      model.set("color", pick.value);
-      model.save_changes();
-    } }, ...info.colours.map((/** @type {string[]} */ [name, said]) => make("option", { value: name, selected: name === color }, said)));
-    bar.replaceChildren(make("label", { class: "bw-check" }, "Colour", pick),
-      ...(model.get("_alone") ? [] : PANELS).map((name) => button(name, () => {
-        trouble("");
-        openPanel(panel === name ? "" : name);
-      }, { "aria-expanded": String(panel === name) })));
+    pick.replaceChildren(...info.colours.map((/** @type {string[]} */ [name, said]) => make("option", { value: name, selected: name === color }, said)));
     lanesSaid.hidden = info.lanes.length < 2 || !info.sequences.length;
     lanesSaid.replaceChildren(...info.lanes.map((/** @type {any} */ lane) => make("span", {}, make("b", {}, lane.label), ` ${lane.said}`)));
     const scale = info.scales[color];
     legend.hidden = !info.sequences.length;
     legend.replaceChildren(...(scale
-      ? [`${scale.label}: ${scale.low_said}`, make("span", { class: "bw-scale", style: `background:linear-gradient(90deg,${info.viridis.join(",")})` }), scale.high_said, " (the bar under a token says the same)"]
-      : ["Same token, same colour (eight colours are shared)"]), ...info.keys.map((/** @type {string} */ key) => make("span", { class: `bw-key bw-${key}` }, key)));
+      ? [`${scale.label}: ${scale.low_said}`, make("span", { class: "bw-scale", style: `background:linear-gradient(90deg,${info.viridis.join(",")})` }), scale.high_said, info.bars]
+      : [info.same]), ...info.keys.map((/** @type {string} */ key) => make("span", { class: `bw-key bw-${key}` }, key)));
     notes.hidden = !info.notes.length || !info.sequences.length;
     const said = info.notes.map((/** @type {string} */ note) => make("p", {}, note));
     notes.replaceChildren(...said.slice(0, 4), said.length > 4 ? make("details", {}, make("summary", {}, many(said.length - 4, "more note")), ...said.slice(4)) : "");
@@ -610,6 +616,7 @@ function view(model, root, { ask, trouble, say }) {
   function renew() {
     info = model.get("_card");
     takeOpening();
+    if (!model.get("_alone")) known.clear();
     words();
     measure();
     if (focus && info.sequences[focus.sequence] && info.lanes[focus.lane]) {
@@ -640,12 +647,15 @@ function view(model, root, { ask, trouble, say }) {
   });
   const moved = later(() => {
     const chosen = model.get("_range");
-    if (chosen) show(chosen[0], chosen[1]);
+    if (chosen && String(chosen) !== mine) show(chosen[0], chosen[1]);
     else again();
     if (!shown) tellNothing();
     if (panel === "Mutate" || panel === "Save") openPanel(panel);
   });
-  const found = later(() => openPanel(panel));
+  const found = later(() => {
+    say(model.get("_found").words || "");
+    openPanel(panel);
+  });
   /** @type {[string, () => void][]} */
   const ears = [["change:_opening", changes], ["change:color", recolor], ["change:_range", moved], ["change:_found", found]];
   for (const [event, hear] of ears) model.on(event, hear);

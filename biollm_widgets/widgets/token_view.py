@@ -488,8 +488,9 @@ class TokenView(Widget):
             read = [strip.now[label] for strip in self._sheet.strips]
             used = sorted({number for one in read for number in np.unique(one.columns.ids).tolist()})
             known.update({f"{label}/{number}": about(tokenizer, number) for number in used[:2000]})
-        names = ("_card", "_opening", "color", "frames", "height", "_range", "_found")
-        return {name: getattr(self, name) for name in names} | {"_known": known}
+        names = ("_opening", "color", "frames", "height", "_range", "_found")
+        kept = {name: getattr(self, name) for name in names}
+        return kept | {"_card": {**self._card, "there": ""}, "_known": known}
 
     # State for the page.
 
@@ -543,6 +544,10 @@ class TokenView(Widget):
                 "special": sheet_.special,
                 "cuts": sum(fact["rows"] == 1 for fact in facts) > 1,
                 "keys": self._keys(),
+                "same": "Same token, same colour (eight colours are shared)",
+                "bars": " (the bar under a token says the same)",
+                "hint": "Point at a token to read about it; click it, or drag along the sequence, to select.",
+                "there": "In Python: view.selection.",
                 "offset": sheet_.offset,
                 "chunk": CHUNK,
                 "sequences": [[strip.name, strip.length] for strip in sheet_.strips],
