@@ -6,7 +6,7 @@ no white space and no special tokens between them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Optional
 
@@ -114,17 +114,24 @@ def placed(text: str, found: Found) -> tuple[str, Columns]:
     written = np.flatnonzero(found.special & (ends > starts))  # special tokens that stand in the text
     if not written.size and text.split() == [text]:
         return text, Columns(found.ids, starts, ends, starts, ends, found.special, found.unknown)
+    counted = counted_letters(text, zip(starts[written].tolist(), ends[written].tolist(), strict=True))
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-    blanks = [ord(letter) for letter in set(text) if letter.isspace()]
-    counted = ~np.isin(codes, np.array(blanks, dtype=np.uint32))
-    for start, end in zip(starts[written].tolist(), ends[written].tolist(), strict=True):
-        counted[start:end] = False
     before = np.zeros(len(text) + 1, dtype=np.int32)  # letters in front of each character
     np.cumsum(counted, out=before[1:])
     sequence = codes[counted].tobytes().decode("utf-32-le")
     return sequence, Columns(
         found.ids, before[starts], before[ends], starts, ends, found.special, found.unknown
     )  # fmt: skip
+
+
+def counted_letters(text: str, special: Iterable[tuple[int, int]]) -> np.ndarray:
+    """Which characters are letters of the sequence, bool (n,): no white space, and none in the special stretches."""
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    blanks = [ord(letter) for letter in set(text) if letter.isspace()]
+    counted = ~np.isin(codes, np.array(blanks, dtype=np.uint32))
+    for start, end in special:
+        counted[start:end] = False
+    return counted
 
 
 def _settled(found: Found, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,9 +12,11 @@ import numpy as np
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.sequences import BASES, DNA_AMBIGUITY, reverse_complement
+from biollm_widgets.tokenization.columns import counted_letters
 from biollm_widgets.tokenization.reading import guess_alphabet
 
-# Special tokens that stand in a text ([MASK], <|endoftext|>): their letters are none of the sequence.
+# What special tokens that stand in a text look like ([MASK], <|endoftext|>): their letters are none of the sequence.
+# Only a tokenizer knows; `counted` says what it knows.
 _WRITTEN = re.compile(r"\[[A-Z]+\]|<[^<>\s]+>")
 _MOST_SHOWN = 12  # letters of a stretch that a description spells out
 
@@ -100,6 +102,9 @@ class EditedSequence:
         The number of the first letter in messages.
     alphabet : {"dna", "protein"}, optional
         What to call the letters in messages; guessed without.
+    counted : ndarray of bool, optional
+        Which characters of the text are letters: `Tokenization.counted` of a tokenizer's reading, since the tokenizer
+        decides what is special to it. Without it, all but white space and what looks like a special token.
 
     Attributes
     ----------
@@ -115,7 +120,9 @@ class EditedSequence:
         Whether the letter is read from the other strand now.
     """
 
-    def __init__(self, text: str, *, offset: int = 1, alphabet: Optional[str] = None) -> None:
+    def __init__(
+        self, text: str, *, offset: int = 1, alphabet: Optional[str] = None, counted: Optional[np.ndarray] = None
+    ) -> None:
         if not isinstance(text, str):
             raise InputError(f"A sequence is a text of letters, not {type(text).__name__}; give a str.")
         self.original = str.__str__(text)
@@ -123,10 +130,11 @@ class EditedSequence:
         self._offset = offset
         self._alphabet = alphabet or guess_alphabet(text)
         codes = np.frombuffer(self.original.encode("utf-32-le"), dtype=np.uint32)
-        blanks = [ord(letter) for letter in set(self.original) if letter.isspace()]
-        counted = ~np.isin(codes, np.array(blanks, dtype=np.uint32))
-        for written in _WRITTEN.finditer(self.original):
-            counted[slice(*written.span())] = False
+        if counted is None:
+            counted = counted_letters(self.original, (found.span() for found in _WRITTEN.finditer(self.original)))
+        elif len(counted) != len(codes):
+            raise InputError(f"counted is one bool a character, {len(codes):,} here, not {len(counted):,}.")
+        self._counted = counted
         places = np.flatnonzero(counted).astype(np.int32)
         self.original_length = n = len(places)
         self._state = _State(codes, places, _read_only(np.arange(n, dtype=np.int32)), _read_only(np.zeros(n, bool)))
@@ -173,7 +181,9 @@ class EditedSequence:
         if not self.edits:
             raise InputError("There is no change to take back; this is the sequence as it was given.")
         # Made again from the original: kept copies of a million letters would fill the memory.
-        made = EditedSequence(self.original, offset=self._offset, alphabet=self._alphabet)
+        made = EditedSequence(
+            self.original, offset=self._offset, alphabet=self._alphabet, counted=self._counted
+        )  # fmt: skip
         for edit in self.edits[:-1]:
             if edit.kind == "insert":
                 made = made.insert(edit.start, edit.new)
@@ -317,7 +327,7 @@ class EditedSequence:
     ) -> EditedSequence:
         made = object.__new__(EditedSequence)
         made.original, made.original_length, made.edits = self.original, self.original_length, (*self.edits, edit)
-        made._offset, made._alphabet = self._offset, self._alphabet
+        made._offset, made._alphabet, made._counted = self._offset, self._alphabet, self._counted
         made._state = _State(codes, places, _read_only(origin), _read_only(turned))
         return made
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Optional, overload
 import numpy as np
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.tokenization.columns import Columns, Words
+from biollm_widgets.tokenization.columns import Columns, Words, counted_letters
 
 if TYPE_CHECKING:
     import pandas
@@ -197,6 +197,14 @@ class Tokenization:
         starts, ends = self.columns.text_starts[ordinary], self.columns.text_ends[ordinary]
         same = (starts[1:] == starts[:-1]) & (ends[1:] == ends[:-1])
         return bool(((starts[1:] < ends[:-1]) & ~same).any())
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Which characters of `text` are letters of `sequence`, bool: no white space, no special token in it."""
+        columns = self.columns
+        written = np.flatnonzero(columns.special & (columns.text_ends > columns.text_starts))
+        spans = zip(columns.text_starts[written].tolist(), columns.text_ends[written].tolist(), strict=True)
+        return counted_letters(self.text, spans)
 
     @cached_property
     def counts(self) -> np.ndarray:

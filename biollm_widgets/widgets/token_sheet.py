@@ -199,8 +199,11 @@ class TokenSheet:
             for label, tokenizer in self.tokenizers.items()
         }  # fmt: skip
         first = next(iter(found.values()))
-        edited = EditedSequence(first.text, offset=self.offset, alphabet=first.alphabet)
-        return Strip(name, first.alphabet, edited, found, dict(found))
+        return Strip(name, first.alphabet, self._unedited(first), found, dict(found))
+
+    def _unedited(self, read: Tokenization) -> EditedSequence:
+        """A sequence as it was given; what is special in its text is as its tokenizer has it."""
+        return EditedSequence(read.text, offset=self.offset, alphabet=read.alphabet, counted=read.counted)
 
     def _scores(self, given: Any) -> dict[tuple[int, str], np.ndarray]:
         """Scores by sequence and tokenizer, checked: one number a token, special ones with or without."""
@@ -306,8 +309,7 @@ class TokenSheet:
 
     def reset(self, number: int) -> None:
         """The sequence as it was given."""
-        strip = self.strip(number)
-        self._take(number, EditedSequence(strip.edited.original, offset=self.offset, alphabet=strip.alphabet))
+        self._take(number, self._unedited(next(iter(self.strip(number).before.values()))))
 
     def _take(self, number: int, edited: EditedSequence) -> None:
         strip = self.strips[number]
@@ -317,6 +319,12 @@ class TokenSheet:
             else tokenize_again(strip.now[label], edited.text, one, special_tokens=self.special_tokens)
             for label, one in self.tokenizers.items()
         }
+        for label, read in now.items():
+            if len(read.sequence) != len(edited):
+                raise InputError(
+                    f"{label} would read other letters as a special token after this edit; "
+                    "edit another place, or write the sequence without special tokens."
+                )
         strip.differences = (
             {label: difference(strip.before[label], now[label], edited) for label in now} if edited.edits else {}
         )

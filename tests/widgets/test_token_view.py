@@ -280,6 +280,27 @@ def test_an_edit_takes_scores_away_and_starting_again_brings_them_back(bpe: Any)
     assert view.to_frame()["score"].notna().sum() == 17
 
 
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>ACGT", "[ACGT]ACG", "MKT<mask>AAE", "AC [MASK] GT"])
+def test_what_looks_like_a_special_token_is_edited_as_the_tokenizer_reads_it(bpe: Any, text: str) -> None:
+    for tokenizer in (bpe, bio.KmerTokenizer(3)):
+        view = TokenView(text, tokenizer)
+        letters = view._sheet.strips[0].letters
+        assert letters == bio.tokenize(text, tokenizer).sequence
+        view.delete(0, 1)
+        view.change(0, "T")
+        view.undo()
+        assert view._sheet.strips[0].letters == letters[1:]
+        view.reset()
+        assert view._sheet.strips[0].letters == letters and not view.what_changed()
+
+
+def test_an_edit_that_would_write_a_special_token_is_refused_and_changes_nothing(bpe: Any) -> None:
+    view = TokenView("ACG[MAXSK]TTT", bpe)
+    with pytest.raises(InputError, match="BPE would read other letters as a special token after this edit"):
+        view.delete(6, 7)
+    assert view._sheet.strips[0].letters == "ACG[MAXSK]TTT" and not view.what_changed()
+
+
 # Comparing, searching, merges.
 
 
