@@ -198,8 +198,25 @@ class TokenSheet:
             )
             for label, tokenizer in self.tokenizers.items()
         }  # fmt: skip
+        for label, read in found.items():
+            self._same_letters(found, label, read)
         first = next(iter(found.values()))
         return Strip(name, first.alphabet, self._unedited(first), found, dict(found))
+
+    @staticmethod
+    def _same_letters(others: Mapping[str, Tokenization], label: str, read: Tokenization) -> None:
+        """Refuse a reading that counts other letters than the first of the others: one ruler could not be right."""
+        first, known = next(iter(others.items()))
+        if read.sequence == known.sequence:
+            return
+        apart = int(np.flatnonzero(read.counted != known.counted)[0])
+        special, letters, by = (label, first, read) if known.counted[apart] else (first, label, known)
+        what = next(t.text for t in by if t.special and t.text_start <= apart < t.text_end)
+        where = f" in {known.name}" if known.name else ""
+        raise InputError(
+            f"{special} takes {what}{where} as a special token, {letters} takes it as letters; "
+            f"show them in views of their own, or take {what} out of the sequence."
+        )
 
     def _unedited(self, read: Tokenization) -> EditedSequence:
         """A sequence as it was given; what is special in its text is as its tokenizer has it."""
@@ -254,7 +271,7 @@ class TokenSheet:
         if len(self.tokenizers) >= MOST_LANES:
             raise InputError(f"There are {MOST_LANES} tokenizers already; take one away first.")
         new = free_label(tokenizer, self.tokenizers)
-        made = [self._read(strip, tokenizer) for strip in self.strips]  # before anything changes: it may refuse
+        made = [self._read(strip, new, tokenizer) for strip in self.strips]  # before anything changes: it may refuse
         self.tokenizers[new] = tokenizer
         for strip, (before, now) in zip(self.strips, made, strict=True):
             strip.before[new], strip.now[new] = before, now
@@ -284,14 +301,17 @@ class TokenSheet:
         strip = self.strip(number)
         return tokenize(text, self.tokenizers[label], special_tokens=False, alphabet=strip.alphabet)
 
-    def _read(self, strip: Strip, tokenizer: Any) -> tuple[Tokenization, Tokenization]:
+    def _read(self, strip: Strip, label: str, tokenizer: Any) -> tuple[Tokenization, Tokenization]:
         def once(text: str) -> Tokenization:
             return tokenize(
                 text, tokenizer, special_tokens=self.special_tokens, alphabet=strip.alphabet, name=strip.name
             )
 
         before = once(strip.edited.original)
-        return before, once(strip.edited.text) if strip.edited.edits else before
+        self._same_letters(strip.before, label, before)
+        now = once(strip.edited.text) if strip.edited.edits else before
+        self._same_letters(strip.now, label, now)
+        return before, now
 
     # Edits.
 

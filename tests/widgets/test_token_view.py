@@ -301,6 +301,18 @@ def test_an_edit_that_would_write_a_special_token_is_refused_and_changes_nothing
     assert view._sheet.strips[0].letters == "ACG[MAXSK]TTT" and not view.what_changed()
 
 
+def test_tokenizers_that_count_other_letters_are_refused_before_anything_changes(bpe: Any) -> None:
+    said = r"BPE takes \[MASK\] as a special token, 3-mer takes it as letters; show them in views of their own"
+    for order in ([bpe, bio.KmerTokenizer(3)], [bio.KmerTokenizer(3), bpe]):
+        with pytest.raises(InputError, match=said):
+            TokenView("ACG[MASK]TTT", order)
+        view = TokenView("ACG[MASK]TTT", order[0])
+        with pytest.raises(InputError, match=said):
+            view.add(order[1])
+        assert view.labels == list(view.tokenizations[0]) == [view.labels[0]]
+    assert TokenView("ACG[MASK]TTT", {"one": bpe, "two": bpe}).compare().length == 6
+
+
 # Comparing, searching, merges.
 
 
