@@ -77,6 +77,28 @@ class Edit:
             return f"{where} read from the other strand"
         return f"{where} made {'lower case' if self.kind == 'lower_case' else 'capital'}"
 
+    def moved(self, start: int, end: int) -> Optional[tuple[int, int]]:
+        """Where the letters `start:end` stand after this change.
+
+        Returns
+        -------
+        tuple of int, or None
+            Letters inserted between them are with them; None where all are deleted, or where a stretch that is read
+            from the other strand breaks off within them.
+        """
+        grown = len(self.new) - len(self.old)
+        if self.kind == "insert":
+            return (start + grown, end + grown) if self.start <= start else (start, end + grown * (self.start < end))
+        if self.kind == "delete":
+            first, last = (at - max(0, min(at, self.end) - self.start) for at in (start, end))
+            return (first, last) if first < last else None
+        apart = end <= self.start or self.end <= start
+        if self.kind != "reverse_complement" or apart or (start <= self.start and self.end <= end):
+            return start, end
+        if self.start <= start and end <= self.end:
+            return self.start + self.end - end, self.start + self.end - start
+        return None
+
 
 @dataclass(frozen=True, eq=False)
 class _State:
@@ -192,6 +214,22 @@ class EditedSequence:
             else:
                 made = made._replaced(edit.kind, edit.start, edit.end, edit.new)
         return made
+
+    def place_of(self, start: int, end: int, other: EditedSequence) -> Optional[tuple[int, int]]:
+        """Where the letters `start:end` stand in another state of the same original.
+
+        Returns
+        -------
+        tuple of int, or None
+            None where they are no one stretch there, or where one of them was inserted.
+        """
+        wanted = np.sort(self.origin[start:end])
+        if not len(wanted) or wanted[0] < 0:
+            return None
+        places = np.flatnonzero(np.isin(other.origin, wanted))
+        first, last = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+        same = len(places) == len(wanted) == last - first
+        return (first, last) if same else None
 
     def change(self, position: int, letter: str) -> EditedSequence:
         """Put another letter at a position.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -330,15 +330,11 @@ class TokenView(Widget):
 
     def undo(self, number: int = 0) -> None:
         """Take the last edit back."""
-        with self._turn:
-            self._sheet.undo(number)
-            self._after_edit(number)
+        self._back(number, self._sheet.undo)
 
     def reset(self, number: int = 0) -> None:
         """Take all edits back."""
-        with self._turn:
-            self._sheet.reset(number)
-            self._after_edit(number)
+        self._back(number, self._sheet.reset)
 
     def what_changed(self, number: int = 0) -> list[str]:
         """What the edits did to each tokenizer's tokens, in sentences; empty without edits."""
@@ -351,13 +347,21 @@ class TokenView(Widget):
     def _edit(self, number: int, kind: str, *given: Any) -> None:
         with self._turn:
             self._sheet.edit(number, kind, *given)
-            self._after_edit(number)
+            self._after_edit(number, self._sheet.strip(number).edited.edits[-1].moved)
 
-    def _after_edit(self, number: int) -> None:
+    def _back(self, number: int, step: Callable[[int], None]) -> None:
+        with self._turn:
+            before = self._sheet.strip(number).edited
+            step(number)
+            after = self._sheet.strip(number).edited
+            self._after_edit(number, lambda start, end: before.place_of(start, end, after))
+
+    def _after_edit(self, number: int, moved: Callable[[int, int], Optional[tuple[int, int]]]) -> None:
+        """The selection stays with its letters, or goes with them: the same numbers are other letters now."""
         chosen = self.selection
         if chosen is not None and chosen.number == number:
-            fits = chosen.end <= self._sheet.strip(number).length
-            self.selection = (number, chosen.start, chosen.end) if fits else None
+            place = moved(chosen.start, chosen.end)
+            self.selection = None if place is None else (number, *place)
         self._found = {}
         self._refresh()
 

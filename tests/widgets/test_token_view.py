@@ -313,6 +313,52 @@ def test_tokenizers_that_count_other_letters_are_refused_before_anything_changes
     assert TokenView("ACG[MASK]TTT", {"one": bpe, "two": bpe}).compare().length == 6
 
 
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        (("delete", 5, 10), None),
+        (("delete", 0, 20), None),
+        (("delete", 1, 3), (3, 8)),
+        (("delete", 8, 12), (5, 8)),
+        (("delete", 3, 7), (3, 6)),
+        (("insert", 5, "GG"), (7, 12)),
+        (("insert", 7, "GG"), (5, 12)),
+        (("insert", 10, "GG"), (5, 10)),
+        (("change", 6, "T"), (5, 10)),
+        (("reverse_complement", 4, 20), (14, 19)),
+        (("reverse_complement", 6, 9), (5, 10)),
+        (("reverse_complement", 8, 20), None),
+        (("reverse_complement", 10, 20), (5, 10)),
+    ],
+)
+def test_the_selection_goes_with_its_letters(view: TokenView, edit: tuple, place: Any) -> None:
+    view.select(5, 10)
+    getattr(view, edit[0])(*edit[1:])
+    chosen = view.selection
+    assert (None if chosen is None else (chosen.start, chosen.end)) == place
+    assert view._range == (None if place is None else [0, *place])
+    assert chosen is None or chosen.sequence == view._sheet.strips[0].letters[slice(*place)]
+
+
+def test_undo_and_starting_again_keep_a_selection_of_letters_that_were_there(view: TokenView) -> None:
+    for back in (view.undo, view.reset):
+        view.insert(3, "GG")
+        view.select(10, 20)
+        back()
+        assert (view.selection.start, view.selection.end) == (8, 18)
+        view.insert(12, "GG")  # within the selection: no stretch of the original
+        back()
+        assert view.selection is None
+        view.reverse_complement()
+        view.select(0, 4)
+        back()
+        assert (view.selection.start, view.selection.end) == (55, 59)
+        view.delete(20, 30)
+        view.select(18, 22)  # from both sides of the gap
+        back()
+        assert view.selection is None
+
+
 # Comparing, searching, merges.
 
 
