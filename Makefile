@@ -66,15 +66,20 @@ check-javascript: | $(VENV)/bin/python
 		echo "TypeScript is not here (it takes npm and, once, a connection): the types of the widgets' JavaScript were not checked."; \
 		[ -z "$$CI" ]; fi
 
+# A process a core, each with one thread: more would only wait for each other. A file's tests stay together, for what
+# they share. The browser tests have their own processes enough.
+PYTEST := -m pytest -n 2 --dist loadfile
+
 test: check $(DAY4)/.dev $(OTHER_FRONT_END)
-	$(BIN)/python -m pytest --durations=10
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not browser" --durations=10
+	$(BIN)/python -m pytest -m browser --durations=10
 
 quick: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not browser and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not browser and not slow"
 
 matrix: $(VENV)/.dev $(DAY4)/.dev
-	$(DAY4)/bin/python -m pytest -m "not browser and not slow"
-	$(BIN)/python -m pytest -m "not browser and not slow"
+	OMP_NUM_THREADS=1 $(DAY4)/bin/python $(PYTEST) -m "not browser and not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not browser and not slow"
 
 benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.importing
