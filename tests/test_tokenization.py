@@ -287,6 +287,13 @@ def test_kmers_overlap_and_agree_with_the_vocabulary_on_random_text():
         assert tokenizer.convert_ids_to_tokens(result.ids) == [t.token for t in result]
 
 
+def test_what_a_unigram_does_not_know_is_marked():
+    pieces = [("<unk>", 0.0), ("A", -1.0), ("CG", -1.5)]
+    read = tokenize("ANCG", Tokenizer(models.Unigram(pieces, unk_id=0)))
+    assert [(t.text, t.token, t.unknown) for t in read] == [("A", "A", False), ("N", "N", True), ("CG", "CG", False)]
+    assert "N" in read.unknown[0].reason
+
+
 def test_one_n_makes_k_tokens_unknown():
     result = tokenize("ACGTACNGTACGTA", KmerTokenizer(4))
     assert [token.start for token in result.unknown] == [3, 4, 5, 6]

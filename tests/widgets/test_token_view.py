@@ -73,6 +73,8 @@ def test_nothing_to_show_says_what_to_do(bpe: Any) -> None:
         ({"color": "colour"}, "color is one of token, length, gc, frequency, not 'colour'"),
         ({"color": "scores"}, r"give scores=\.\.\."),
         ({"offset": "x"}, "offset is the number of the first letter"),
+        ({"alphabet": "rna"}, 'alphabet is "dna" or "protein", not \'rna\''),
+        ({"table": 99}, "genetic code"),
         ({"frames": [4]}, "A reading frame is 1, 2, 3, -1, -2 or -3, not 4"),
         ({"height": 3}, "height is a number of pixels"),
         ({"scores": [1.0, 2.0]}, "scores for .* are 2 numbers, but there are 19 tokens"),
@@ -193,6 +195,14 @@ def test_a_page_that_asks_for_what_there_is_not_gets_a_sentence(view: TokenView)
     assert view.troubles == []
 
 
+def test_letters_that_straddle_two_stretches_are_in_the_first(bpe: Any) -> None:
+    text = (EXAMPLE * 300)[: CHUNK + 700]
+    content, _ = Page(TokenView(text, bpe, frames=[1, 2, 3])).ask("chunk", sequence=0, chunk=0)
+    # A line of the page has up to 512 letters, and a codon three, wherever they begin.
+    assert content["from"] == 0 and content["text"] == text[: CHUNK + 512]
+    assert all(frame["start"] + 3 * len(frame["protein"]) >= CHUNK for frame in content["frames"])
+
+
 # Selecting.
 
 
@@ -225,6 +235,9 @@ def test_a_selection_outside_is_refused_from_python_and_passed_over_from_a_page_
         view.selection = "all"
     view.set_state({"_range": [0, 50, 70]})
     assert view.selection is None and "within 0 to 59" in view.troubles[-1]
+    view.select(3, 7)
+    view.set_state({"_range": [0, 50, 70]})
+    assert view._range == [0, 3, 7]  # the page takes it back too
 
 
 # Edits.
@@ -241,6 +254,15 @@ def test_one_changed_base_changes_few_tokens_and_the_sentence_says_how_many(view
     assert int((flags & 4 > 0).sum()) == 6
     view.undo()
     assert view.what_changed() == [] and view._sheet.strips[0].letters == EXAMPLE
+
+
+def test_once_anything_is_edited_every_row_says_whether_it_changed(bpe: Any) -> None:
+    view = TokenView([EXAMPLE, EXAMPLE], bpe)
+    assert "changed" not in view.to_frame()
+    view.change(30, "A", number=1)
+    frame = view.to_frame()
+    assert frame["changed"].dtype == bool
+    assert frame.groupby("sequence")["changed"].any().tolist() == [False, True]
 
 
 def test_edits_follow_each_other_and_can_be_taken_back(view: TokenView) -> None:
@@ -364,7 +386,9 @@ def test_undo_and_starting_again_keep_a_selection_of_letters_that_were_there(vie
 
 def test_lanes_come_and_go_and_the_last_stays(view: TokenView) -> None:
     page = Page(view)
+    view.select(3, 7)
     page.ask("lane", add="letters")
+    assert [len(tokens) for tokens in view.selection.by_tokenizer.values()][1:] == [7, 4]
     assert view.labels[-1] == "letters" and len(view.compare().to_frame()) == 3
     page.ask("lane", remove="6-mer")
     assert "6-mer" not in view.labels and "6-mer" in view._card["offered"]
@@ -390,6 +414,8 @@ def test_a_motif_is_found_on_both_strands_and_marked(view: TokenView) -> None:
     assert len(view._found["places"]) == len(found)
     assert view.selection.start == found[0][1].start
     assert "does not occur" in (view.search("AAAAAAAAAA"), view._found["words"])[1]
+    # The capital of ß is two letters.
+    assert [match.start for _, match in TokenView("ßACGT", bio.CharTokenizer()).search("ACGT")] == [1]
     with pytest.raises(InputError):
         view.search("")
     with pytest.raises(InputError, match="a motif or for a token"):
