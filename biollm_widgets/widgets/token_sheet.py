@@ -30,7 +30,7 @@ from biollm_widgets.tokenization import (
     tokenize_again,
 )
 from biollm_widgets.tokenization.reading import backend_of
-from biollm_widgets.widgets.lanes import Lane
+from biollm_widgets.widgets.lanes import Lane, Scale, scale_of
 from biollm_widgets.widgets.reading_lanes import ReadingLane, reading_lane
 
 if TYPE_CHECKING:
@@ -183,6 +183,14 @@ class TokenSheet:
     def lanes(self, number: int) -> list[Lane]:
         return [self.lane(number, label) for label in self.labels]
 
+    def scale(self, color: str, scores_name: str = "score") -> Scale:
+        """The scale of a quantity over all sequences and lanes; that of scores outlasts edits, which take them away."""
+        if color == "scores":
+            lanes = [Lane(label, self.strips[i].before[label], row) for (i, label), row in self.scores.items()]
+        else:
+            lanes = [lane for number in range(len(self)) for lane in self.lanes(number)]
+        return scale_of(lanes, color, scores_name)
+
     def reading(self, number: int, frame: int) -> ReadingLane:
         """A reading frame of one sequence, translated once."""
         strip = self.strip(number)
@@ -290,6 +298,7 @@ class TokenSheet:
             for held in (strip.before, strip.now, strip.differences):
                 held.pop(label, None)
             self._lanes.pop((number, label), None)
+            self.scores.pop((number, label), None)  # or a tokenizer that gets this name later would have them
 
     def offered(self) -> dict[str, Any]:
         """The tokenizers that can be added by name."""
@@ -365,9 +374,12 @@ class TokenSheet:
         strip = self.strip(number)
         if not strip.edited.edits:
             return None
+        said = [found.sentence(label) for label, found in strip.differences.items()]
+        if any(place[0] == number for place in self.scores):
+            said.append('Scores belong to the sequence as given: edits take them away, "Start again" brings them back')
         return {
             "summary": summary_sentence(strip.differences, strip.edited),
-            "lanes": [found.sentence(label) for label, found in strip.differences.items()],
+            "lanes": said,
             "log": strip.edited.descriptions,
         }
 

@@ -225,6 +225,8 @@ class TokenView(Widget):
             self._after_lanes()
 
     def _after_lanes(self) -> None:
+        if not self._can_color(self.color):
+            self.color = "token"  # the lane that had scores is gone
         self.selection = self.selection  # with the tokens of the lanes that there are now
         self._refresh()
 
@@ -534,11 +536,7 @@ class TokenView(Widget):
         sheet_ = self._sheet
         self._version += 1
         facts = sheet_.lane_facts()
-        scales = {}
-        for name in COLOURS[1:]:
-            if self._can_color(name):
-                lanes = [lane for number in range(len(sheet_)) for lane in sheet_.lanes(number)]
-                scales[name] = scale_of(lanes, name, self._scores_name).to_dict()
+        self._scales = {name: sheet_.scale(name, self._scores_name) for name in COLOURS[1:] if self._can_color(name)}
         with self.hold_sync():
             self._card = {
                 "version": self._version,
@@ -557,7 +555,7 @@ class TokenView(Widget):
                 "sequences": [[strip.name, strip.length] for strip in sheet_.strips],
                 "lanes": facts,
                 "offered": list(sheet_.offered()),
-                "scales": scales,
+                "scales": {name: scale.to_dict() for name, scale in self._scales.items()},
                 "colours": [[name, self._said_of(name)] for name in COLOURS if self._can_color(name)],
                 "notes": [f"{note[0].upper()}{note[1:]}{'' if note.endswith('.') else '.'}" for note in sheet_.notes],
                 "hues": list(LIGHT),

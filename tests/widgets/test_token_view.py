@@ -296,10 +296,21 @@ def test_an_edit_that_cannot_be_is_refused_and_changes_nothing(view: TokenView) 
 def test_an_edit_takes_scores_away_and_starting_again_brings_them_back(bpe: Any) -> None:
     view = TokenView(EXAMPLE, bpe, scores=np.linspace(-3, 0, 17), color="scores")
     assert view.to_frame()["score"].notna().sum() == 17
+    scale = view._card["scales"]["scores"]
     view.change(3, "A")
     assert "score" not in view.to_frame()
+    assert view.color == "scores" and view._card["scales"]["scores"] == scale and scale["low_said"] == "−3"
+    assert '"Start again" brings them back' in view._card["edits"]["0"]["lanes"][-1]
     view.reset()
     assert view.to_frame()["score"].notna().sum() == 17
+
+
+def test_scores_go_with_their_lane(bpe: Any) -> None:
+    view = TokenView(EXAMPLE, {"3-mer": bpe, "letters": bio.CharTokenizer("dna")}, scores=np.zeros(17), color="scores")
+    view.remove("3-mer")
+    assert view.color == "token" and "scores" not in view._card["scales"]
+    view.add("3-mer")
+    assert view.labels == ["letters", "3-mer"] and "score" not in view.to_frame()
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>ACGT", "[ACGT]ACG", "MKT<mask>AAE", "AC [MASK] GT"])
