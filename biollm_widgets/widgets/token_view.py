@@ -18,7 +18,6 @@ from biollm_widgets.sequences import Record, format_fasta
 from biollm_widgets.tokenization import Match, Token, Tokenization, vocabulary_rank, word_merges
 from biollm_widgets.widgets.base import Widget, answers, module, refuse_unknown, sheet
 from biollm_widgets.widgets.colours import LIGHT, VIRIDIS
-from biollm_widgets.widgets.lanes import scale_of
 from biollm_widgets.widgets.picture import Picture
 from biollm_widgets.widgets.token_chunks import CHUNK, encode_lane
 from biollm_widgets.widgets.token_picture import draw_tokens
@@ -441,7 +440,7 @@ class TokenView(Widget):
             end,
             offset=self._sheet.offset,
             color=self.color,
-            scale=None if self.color == "token" else scale_of(lanes, self.color, self._scores_name),
+            scale=self._scales.get(self.color),
             frames=tuple(self._sheet.reading(number, frame) for frame in self.frames),
             selection=None if (c := self.selection) is None or c.number != number else (c.start, c.end),
             changed=changed,

@@ -518,6 +518,13 @@ def test_what_is_handed_to_the_page_is_what_python_makes(view: TokenView) -> Non
     assert "error" in Page(view).ask("export", kind="../../x")[0]
 
 
+def test_a_picture_has_the_scale_of_all_sequences_as_the_page_has(bpe: Any) -> None:
+    view = TokenView([EXAMPLE[:9], "A" * 200], bpe, color="frequency")
+    high = view._card["scales"]["frequency"]["high_said"]
+    assert high not in TokenView(EXAMPLE[:9], bpe, color="frequency").to_svg()
+    assert high in view.to_svg()
+
+
 # Text stays text, and proteins are as welcome as DNA.
 
 
