@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
@@ -169,9 +170,9 @@ class TokenView(Widget):
         )  # fmt: skip
         self._scores_name = str(scores_name)
         self._version = 0
-        if isinstance(height, bool) or not isinstance(height, int) or height < 80:
-            raise InputError(f"height is a number of pixels from 80 on, not {height!r}.")
-        super().__init__(color=self._known_color(color), frames=check_frames(frames, self._sheet.dna), height=height)
+        super().__init__(
+            color=self._known_color(color), frames=check_frames(frames, self._sheet.dna), height=_known_height(height)
+        )
         self._refresh()
 
     # What is shown.
@@ -243,7 +244,7 @@ class TokenView(Widget):
         if isinstance(value, Selection):
             value = (value.number, value.start, value.end)
         try:
-            number, start, end = (int(part) for part in ((0, *value) if len(value) == 2 else value))
+            number, start, end = (index(part) for part in ((0, *value) if len(value) == 2 else value))
         except (TypeError, ValueError):
             raise InputError(f"A selection is (start, end) or (number, start, end), not {value!r}.") from None
         strip = self._sheet.strip(number)
@@ -520,6 +521,10 @@ class TokenView(Widget):
     def _check_frames(self, proposal: Any) -> list[int]:
         return check_frames(proposal["value"], self._sheet.dna)
 
+    @traitlets.validate("height")
+    def _check_height(self, proposal: Any) -> int:
+        return _known_height(proposal["value"])
+
     @traitlets.observe("frames")
     def _redraw(self, _: Any) -> None:
         if self._version:
@@ -719,6 +724,12 @@ def about(tokenizer: Any, token: int) -> dict:
     except InputError:  # not BPE: no merges made it
         merges = []
     return {"rank": rank, "words": words, "merges": merges}
+
+
+def _known_height(height: Any) -> int:
+    if isinstance(height, bool) or not isinstance(height, int) or height < 80:
+        raise InputError(f"height is a number of pixels from 80 on, not {height!r}.")
+    return height
 
 
 def _few(texts: list[str]) -> str:

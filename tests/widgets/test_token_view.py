@@ -87,6 +87,13 @@ def test_an_option_that_cannot_be_is_refused_in_a_sentence(bpe: Any, options: di
         TokenView(EXAMPLE, bpe, **options)
 
 
+def test_a_height_that_cannot_be_is_refused_later_too(view: TokenView) -> None:
+    for height in (-5, True):
+        with pytest.raises(InputError, match="height is a number of pixels from 80 on"):
+            view.height = height
+    assert view.height == 440
+
+
 def test_what_is_no_sequence_or_no_tokenizer_is_refused_in_a_sentence(bpe: Any) -> None:
     with pytest.raises(InputError, match="This is FASTA, not a bare sequence"):
         TokenView(">one\nACGT\n", bpe)
@@ -231,8 +238,9 @@ def test_a_selection_from_the_page_reaches_python_and_those_who_watch(view: Toke
 def test_a_selection_outside_is_refused_from_python_and_passed_over_from_a_page_that_is_behind(view: TokenView) -> None:
     with pytest.raises(InputError, match="A selection lies within 0 to 59"):
         view.selection = (50, 70)
-    with pytest.raises(InputError, match=r"A selection is \(start, end\)"):
-        view.selection = "all"
+    for strange in ("all", (1.5, 3.9), ("1", "3"), (1,), 7):
+        with pytest.raises(InputError, match=r"A selection is \(start, end\)"):
+            view.selection = strange
     view.set_state({"_range": [0, 50, 70]})
     assert view.selection is None and "within 0 to 59" in view.troubles[-1]
     view.select(3, 7)
