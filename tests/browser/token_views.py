@@ -42,8 +42,8 @@ class View:
         expect(self.card.locator(".bw-await")).to_have_count(0)
 
     def button(self, name: str) -> Locator:
-        """One of the toolbar's."""
-        return self.card.get_by_role("toolbar").get_by_role("button", name=name, exact=True)
+        """One of those beside the title."""
+        return self.card.get_by_role("group", name="What to show").get_by_role("button", name=name, exact=True)
 
     def open(self, panel: str) -> Locator:
         """Open a panel by its button; the panel, with its head there."""
