@@ -314,6 +314,10 @@ class Tokenization:
         """One row a token: index, id, token, text, start, end, length, special, unknown, reason."""
         import pandas
 
+        return pandas.DataFrame(self.to_columns())
+
+    def to_columns(self) -> dict[str, Any]:
+        """The columns of `to_frame` by name: arrays, and lists of str."""
         columns, words = self.columns, self.words
         spans = zip(columns.text_starts.tolist(), columns.text_ends.tolist(), strict=True)
         characters = [self.text[first:last] for first, last in spans]
@@ -328,20 +332,18 @@ class Tokenization:
             text = characters[index]
             reasons[index] = known[text] if text in known else known.setdefault(text, words.reason(text))
         starts, ends = columns.starts.astype(np.int64), columns.ends.astype(np.int64)
-        return pandas.DataFrame(
-            {
-                "index": np.arange(len(self)),
-                "id": columns.ids.astype(np.int64),
-                "token": names,
-                "text": shown,
-                "start": starts,
-                "end": ends,
-                "length": ends - starts,
-                "special": columns.special.copy(),
-                "unknown": columns.unknown.copy(),
-                "reason": reasons,
-            }
-        )
+        return {
+            "index": np.arange(len(self)),
+            "id": columns.ids.astype(np.int64),
+            "token": names,
+            "text": shown,
+            "start": starts,
+            "end": ends,
+            "length": ends - starts,
+            "special": columns.special.copy(),
+            "unknown": columns.unknown.copy(),
+            "reason": reasons,
+        }
 
     def to_dict(self) -> dict:
         """For JSON; `bases_per_token` is None where there are no tokens."""

@@ -14,6 +14,7 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.tokenization import Tokenization
 
 QUANTITIES = ("length", "gc", "frequency", "scores")
+_STRONG, _KNOWN = (np.isin(np.arange(256), list(kind)) for kind in (b"GCgc", b"ACGTacgt"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +89,7 @@ class Lane:
         # Sums from the start of the sequence: a token's count is a difference of two of them, whatever its length.
         columns = self.tokenization.columns
         letters = np.frombuffer(self.tokenization.sequence.encode("ascii", "replace"), dtype=np.uint8)
-        strong, known = (
-            np.concatenate(([0], np.cumsum(np.isin(np.arange(256), list(kind))[letters], dtype=np.int64)))
-            for kind in (b"GCgc", b"ACGTacgt")
-        )
+        strong, known = (np.concatenate(([0], np.cumsum(kind[letters], dtype=np.int64))) for kind in (_STRONG, _KNOWN))
         bases = known[columns.ends] - known[columns.starts]
         found = (strong[columns.ends] - strong[columns.starts]).astype(np.float64)
         return np.divide(found, bases, out=np.full(len(bases), np.nan), where=bases > 0)

@@ -495,6 +495,20 @@ def test_the_table_has_a_row_a_token_with_its_quantities(view: TokenView, bpe: A
     assert pd.read_csv(io.StringIO(view.to_tsv()), sep="\t")["id"].tolist() == frame["id"].tolist()
 
 
+def test_the_table_of_many_sequences_is_made_at_once(bpe: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = TokenView([EXAMPLE, "ACGTnACGU", ""], [bpe, bio.KmerTokenizer(6)], scores=[np.zeros(17), np.ones(7), [0, 0]])
+    made = []
+    with monkeypatch.context() as patched:
+        patched.setattr(pd, "DataFrame", lambda *given, real=pd.DataFrame: made.append(1) or real(*given))
+        frame = view.to_frame()
+    assert len(made) == 1  # a frame a sequence and lane took most of a minute for 3,000
+    for (name, label), rows in frame.groupby(["sequence", "tokenizer"], sort=False):
+        read = view.tokenizations[int(name[-1]) - 1][label].to_frame()
+        pd.testing.assert_frame_equal(rows[list(read)].reset_index(drop=True), read, check_dtype=False)
+        assert rows["score"].notna().any() == (label == view.labels[0])
+    assert len(frame) == 19 + 56 + sum(map(len, view.tokenizations[1].values())) + 4
+
+
 def test_the_selection_as_fasta_says_where_it_was(bpe: Any) -> None:
     view = TokenView(Record("chr", "", EXAMPLE), bpe, offset=1001)
     view.selection = (13, 21)
