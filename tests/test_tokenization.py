@@ -294,6 +294,28 @@ def test_what_a_unigram_does_not_know_is_marked():
     assert "N" in read.unknown[0].reason
 
 
+def test_a_vocabulary_is_read_once_for_many_sequences_and_anew_when_it_has_other_words():
+    one = Tokenizer(models.WordPiece({"[UNK]": 0, "A": 1, "C": 2}, unk_token="[UNK]"))
+    asked = []
+
+    class Counted:
+        """The same tokenizer, which counts how often it is asked."""
+
+        def __getattr__(self, name):
+            return getattr(one, name)
+
+        def get_vocab(self):
+            asked.append(1)
+            return one.get_vocab()
+
+    counted = Counted()
+    reads = tokenize(["AG", "CG", "A", "G"], counted)
+    assert len(asked) == 1 and [len(read.unknown) for read in reads] == [1, 1, 0, 1]
+    assert set(reads[0].words.known) == {"A", "C"}
+    one.model = models.WordPiece({"[UNK]": 0, "A": 1, "G": 2}, unk_token="[UNK]")
+    assert set(tokenize("C", counted).words.known) == {"A", "G"}
+
+
 def test_one_n_makes_k_tokens_unknown():
     result = tokenize("ACGTACNGTACGTA", KmerTokenizer(4))
     assert [token.start for token in result.unknown] == [3, 4, 5, 6]

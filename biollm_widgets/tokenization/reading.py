@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, Optional, Union, overload
 
@@ -16,6 +16,8 @@ from biollm_widgets.tokenization.columns import Found, Words, placed
 from biollm_widgets.tokenization.fixed import FixedTokenizer
 from biollm_widgets.tokenization.tokens import Tokenization
 
+# Answers by the tokenizer's id() and the question; the tokenizer is kept beside them, so that its id stays its.
+_answers: dict[tuple[int, Callable], tuple[Any, list, Any]] = {}
 # Marks that tokenizers put on their pieces: WordPiece's continuation, SentencePiece's and byte-level BPE's blank.
 _MARKS = ("##", "\u2581", "\u0120")
 
@@ -122,7 +124,7 @@ def _from_fast(text: str, tokenizer: Any, special_tokens: bool) -> Found:
         encoding = backend.encode(text, add_special_tokens=special_tokens)
         numbers, spans, added = encoding.ids, encoding.offsets, encoding.special_tokens_mask
         name_of = backend.id_to_token
-        unk_id = _unknown_id(backend)
+        unk_id = _once(tokenizer, _unknown_id)
     else:
         batch = tokenizer(
             text,
@@ -157,10 +159,29 @@ def _from_fast(text: str, tokenizer: Any, special_tokens: bool) -> Found:
         # A unigram model leaves an unknown piece its letters.
         by_index = {i: token for i, token in enumerate(encoding.tokens) if token != names[i]}
         names = encoding.tokens
-    known = {token for token in tokenizer.get_vocab() if len(token) == 1} if unknown.any() else ""
+    known = _once(tokenizer, _letters) if unknown.any() else ""
     if unk_id is None:
         starts, ends = _realigned(text, names, starts, ends, inserted)
     return Found(ids, starts, ends, inserted, written | inserted, unknown, Words(by_id, by_index, known))
+
+
+def _once(tokenizer: Any, ask: Callable[[Any], Any]) -> Any:
+    """What a fast tokenizer answers: read from its vocabulary once, and anew when other words are in it."""
+    backend = backend_of(tokenizer)
+    size = backend.get_vocab_size()
+    # Some of its words for all: the same object may have been trained again, to as many.
+    words = [size, *map(backend.id_to_token, range(0, size, size // 16 + 1))]
+    key = id(tokenizer), ask
+    if key not in _answers or _answers[key][1] != words:
+        if len(_answers) >= 16:
+            _answers.pop(next(iter(_answers)))
+        _answers[key] = tokenizer, words, ask(tokenizer)
+    return _answers[key][2]
+
+
+def _letters(tokenizer: Any) -> frozenset[str]:
+    """The words of one letter."""
+    return frozenset(token for token in tokenizer.get_vocab() if len(token) == 1)
 
 
 def _unknown_id(backend: Any) -> Optional[int]:
@@ -232,7 +253,7 @@ def _from_slow(text: str, tokenizer: Any, special_tokens: bool) -> Found:
         starts[~inserted], ends[~inserted], written[~inserted] = np.array(spans).T
     numbers = np.array(frame, dtype=np.int32)
     unknown = ~inserted & (written == 0) & (numbers == (-1 if unk_id is None else unk_id))
-    known = {token for token in tokenizer.get_vocab() if len(token) == 1} if unknown.any() else ""
+    known = _letters(tokenizer) if unknown.any() else ""
     by_id = {number: tokenizer.convert_ids_to_tokens(number) for number in set(frame)}
     by_index = {lead + i: piece for i, piece in enumerate(pieces) if piece != by_id[ids[i]]}
     count = len(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
