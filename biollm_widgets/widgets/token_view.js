@@ -92,7 +92,8 @@ function view(model, root, { ask, trouble, say }) {
       held.set(key, decode(content, buffers));
       if (held.size > HELD) held.delete(held.keys().next().value || "");
       asked.delete(key);
-      again();
+      // What came ahead of its time draws nothing anew.
+      if (pane.querySelector(".bw-await")) again();
       if (!asked.size) ahead();
     } catch (error) {
       asked.delete(key);
