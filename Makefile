@@ -61,7 +61,7 @@ check: $(VENV)/.dev check-javascript
 
 # The widgets' JavaScript carries its types in comments. TypeScript is fetched once, and passed over where it cannot be.
 check-javascript: | $(VENV)/bin/python
-	@[ -x $(TSC) ] || npm install --silent --no-audit --no-fund --prefix $(VENV)/typescript-$(TYPESCRIPT) typescript@$(TYPESCRIPT) || true
+	@[ -x $(TSC) ] || npm install --silent --no-audit --no-fund --prefer-offline --fetch-timeout=30000 --prefix $(VENV)/typescript-$(TYPESCRIPT) typescript@$(TYPESCRIPT) || true
 	@if [ -x $(TSC) ]; then echo "$(TSC) --project tsconfig.json"; $(TSC) --project tsconfig.json; else \
 		echo "TypeScript is not here (it takes npm and, once, a connection): the types of the widgets' JavaScript were not checked."; \
 		[ -z "$$CI" ]; fi

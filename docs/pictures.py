@@ -120,6 +120,8 @@ def twin(studio: Studio) -> Locator:
     # One more cell, and Jupyter no longer trusts what it did not run itself.
     saved["cells"].append({"cell_type": "markdown", "id": "by-mail", "metadata": {}, "source": ""})
     (studio.server.work / "mailed.ipynb").write_text(json.dumps(saved), encoding="utf-8")
+    # A saved picture is as wide as it is: a window that shows it whole.
+    studio.page.set_viewport_size({**VIEWPORT, "width": VIEWPORT["width"] + 60})
     mailed = Notebook(studio.page, studio.server, "mailed.ipynb")
     picture = mailed.page.locator("[class*=biollm-twin-]").first
     expect(picture.locator("img")).to_be_visible()

@@ -233,7 +233,7 @@ export default function panels(desk) {
       if (right <= left) continue;
       const fresh = r.step && r.gone.subarray(i + 1, next).includes(r.step);
       const ends = (start < a ? " bw-from" : "") + (end > z ? " bw-on" : ""), gap = Number(start >= a);
-      const node = box(`bw-t bw-letters bw-played${fresh ? " bw-fresh" : ""}${ends}`, x(left) + gap, desk.top(r.lane), (right - left) * width - gap - Number(end <= z), letters(r.sequence, left, right));
+      const node = box(`bw-t bw-letters bw-played${fresh ? " bw-fresh" : ""}${next === i + 1 ? " bw-single" : ""}${ends}`, x(left) + gap, desk.top(r.lane), (right - left) * width - gap - Number(end <= z), letters(r.sequence, left, right));
       node.style.setProperty("--bw-hue", next > i + 1 ? info().hues[Math.min(7, next - i - 1)] : "transparent");
       track.append(node);
     }

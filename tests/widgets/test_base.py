@@ -12,11 +12,10 @@ import pytest
 
 pytest.importorskip("anywidget", reason="The widgets need anywidget (make test installs it).")
 
-from biollm_widgets.widgets.twin import twin
-
 from biollm_widgets.errors import InputError
 from biollm_widgets.widgets import base
 from biollm_widgets.widgets.base import Widget, answers, module, refuse_unknown, sheet
+from biollm_widgets.widgets.twin import twin
 
 
 class Small(Widget):
