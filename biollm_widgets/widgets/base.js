@@ -12,6 +12,8 @@
  * }} Model
  * @typedef {{content: any, buffers: DataView[]}} Answer
  * @typedef {Node | string | null | false | undefined} Child
+ * @typedef {{ask: (verb: string, given?: Record<string, any>, quiet?: boolean) => Promise<Answer>,
+ *   trouble: (error: unknown) => void, say: (words: string) => void}} Tools what a card gives to what draws in it
  */
 
 /**
@@ -90,8 +92,7 @@ function speaker(model, news) {
  * @param {Model} model
  * @param {HTMLElement} el
  * @param {string} name
- * @param {(card: HTMLElement, tools: {ask: (verb: string, given?: Record<string, any>, quiet?: boolean) => Promise<Answer>,
- *   trouble: (error: unknown) => void, say: (words: string) => void}) => () => void} draw
+ * @param {(card: HTMLElement, tools: Tools) => () => void} draw
  */
 function card(model, el, name, draw) {
   const waits = make("p", { class: "bw-news", role: "status", hidden: true });

@@ -1,5 +1,5 @@
 // @ts-check
-// The token view in the page: it draws the stretch of sequence that is seen, and asks Python for everything else.
+// The token view in the page: it draws what is seen, and asks Python for the rest.
 
 /**
  * @typedef {import("./token_panels.js").Replay} Replay
@@ -12,10 +12,11 @@ const PANELS = ["Compare", "Mutate", "Merges", "Find", "Frames", "Save"];
 /**
  * @param {Model} model
  * @param {HTMLElement} root
- * @param {{ask: (verb: string, given?: Record<string, any>, quiet?: boolean) => Promise<Answer>, trouble: (error: unknown) => void, say: (words: string) => void}} tools
+ * @param {Tools} tools
  */
 function view(model, root, { ask, trouble, say }) {
   const uid = `bw-${Math.random().toString(36).slice(2, 9)}`;
+  /** @type {Card} */
   let info = model.get("_card");
   /** @type {Map<string, Chunk>} */
   const held = new Map();
@@ -23,11 +24,11 @@ function view(model, root, { ask, trouble, say }) {
   const asked = new Set();
   /** @type {Map<string, HTMLElement>} */
   const drawn = new Map();
-  /** @type {WeakMap<Element, {sequence: number, lane: number, token: Token}>} */
+  /** @type {WeakMap<Element, Seen>} */
   const behind = new WeakMap();
   /** @type {Map<string, any>} */
   const known = new Map(Object.entries(model.get("_known") || {}));
-  /** @type {{sequence: number, lane: number, token: Token} | null} */
+  /** @type {Seen | null} */
   let focus = null;
   /** @type {Replay | null} */
   let replay = null;
@@ -116,7 +117,7 @@ function view(model, root, { ask, trouble, say }) {
   // Geometry: blocks of equal height, each a ruler and its lanes for `cols` letters.
   const probe = make("span", { class: "bw-letters bw-probe" }, "0".repeat(100));
   pane.append(probe);
-  /** Sizes count where there is something to see: a change of theme, or another tab in front, hides all for a moment. */
+  /** Sizes count where there is something to see: a change of theme hides all for a moment. */
   function see() {
     if (!pane.clientWidth) return;
     [wide, tall, letter] = [pane.clientWidth, pane.clientHeight, probe.getBoundingClientRect().width / 100];
@@ -128,7 +129,7 @@ function view(model, root, { ask, trouble, say }) {
     const room = Math.floor((wide - gutter - 2 * pad - 4) / letter);
     cols = Math.max(10, room > 20 ? room - (room % 10) : room);
     let y = RULER + (panel === "Mutate" ? ROW : 0);
-    laneTops = info.lanes.map((/** @type {any} */ lane) => {
+    laneTops = info.lanes.map((lane) => {
       const top = y;
       y += lane.rows * ROW + 4;
       return top;
@@ -137,7 +138,7 @@ function view(model, root, { ask, trouble, say }) {
     block = y + info.frames.length * FRAME + GAP;
     total = 0;
     const heads = info.sequences.length > 1;
-    tops = info.sequences.map((/** @type {any} */ one) => {
+    tops = info.sequences.map((one) => {
       const top = total;
       total += (heads ? HEAD : 0) + Math.max(1, Math.ceil(one[1] / cols)) * block;
       return top;
@@ -149,7 +150,7 @@ function view(model, root, { ask, trouble, say }) {
     tall = pane.clientHeight || tall;
     for (const [name, row] of drawn) drop(name, row);
   }
-  /** Pixels of the whole for one of the scroll bar: 1 unless the whole is too tall for a browser. */
+  /** Pixels of the whole for one of the scroll bar: 1 unless it is too tall for a browser. */
   function stretch() {
     const most = Math.min(total, 15e6) - tall;
     return most > 0 ? (total - tall) / most : 1;
@@ -199,9 +200,9 @@ function view(model, root, { ask, trouble, say }) {
     for (const [name, row] of drawn) drop(name, row);
     paint();
   }
-  /** @param {string} kind @param {number} left @param {number} top @param {number} width @param {string} [words] */
-  const box = (kind, left, top, width, words) =>
-    make("span", { class: kind, style: `left:${left}px;top:${top}px;width:${width}px` }, words);
+  /** @param {string} kind @param {number} left @param {number} top @param {number} width @param {string} [words] @param {object} [more] */
+  const box = (kind, left, top, width, words, more) =>
+    make("span", { class: kind, style: `left:${left}px;top:${top}px;width:${width}px`, ...more }, words);
 
   /** @param {number} s @param {number} b */
   function drawBlock(s, b) {
@@ -227,13 +228,13 @@ function view(model, root, { ask, trouble, say }) {
       if (chunk) chunks.push(chunk);
       else fetchChunk(s, c);
     }
-    info.lanes.forEach((/** @type {any} */ lane, /** @type {number} */ i) => label(lane.label, laneTops[i] + 2, lane.said));
+    info.lanes.forEach((lane, i) => label(lane.label, laneTops[i] + 2, lane.said));
     if (chunks.length <= to - from) {
       track.append(make("span", { class: "bw-await" }, "Waiting for Python …"));
       return row;
     }
     if (panel === "Mutate" && panels) panels.draw(track, s, a, z, x);
-    info.lanes.forEach((/** @type {any} */ lane, /** @type {number} */ i) => {
+    info.lanes.forEach((lane, i) => {
       const mine = replay && replay.sequence === s && replay.lane === i ? replay : null;
       if (mine) mine.draw(track, a, z, x);
       drawLane(track, chunks, s, i, a, z, x, mine);
@@ -244,7 +245,7 @@ function view(model, root, { ask, trouble, say }) {
       for (const chunk of chunks) for (const at of chunk.agreed) if (at > a && at <= z) track.append(box("bw-agree", x(at) - 1, y, 2));
       y += 8;
     }
-    info.frames.forEach((/** @type {number} */ frame, /** @type {number} */ i) => {
+    info.frames.forEach((frame, i) => {
       label(`${gutter < 60 ? "" : "frame "}${frame > 0 ? "+" : "−"}${Math.abs(frame)}`, y + 8);
       const seen = new Set();
       for (const chunk of chunks) {
@@ -267,7 +268,7 @@ function view(model, root, { ask, trouble, say }) {
 
   /**
    * @param {HTMLElement} track @param {Chunk[]} chunks @param {number} s @param {number} i @param {number} a
-   * @param {number} z @param {(at: number) => number} x @param {Replay | null} mine
+   * @param {number} z @param {Across} x @param {Replay | null} mine
    */
   function drawLane(track, chunks, s, i, a, z, x, mine) {
     const end = z === length(s);
@@ -297,40 +298,21 @@ function view(model, root, { ask, trouble, say }) {
     tail.forEach((t, k) => track.append(piece(s, i, t, x(z) + 3 + (k * pad) / tail.length, pad / tail.length - 3, "bw-chip", t.note)));
   }
 
-  /** @param {Token} t @param {number} s @returns {number} 0 to 1, or NaN where the token has no such number */
-  function value(t, s) {
-    const color = model.get("color"), scale = info.scales[color];
-    if (!scale || t.special) return NaN;
-    const raw =
-      color === "length" ? t.end - t.start : color === "frequency" ? t.times : color === "gc" ? gc(letters(s, t.start, t.end)) : t.score;
-    return scale.high > scale.low ? Math.min(1, Math.max(0, (raw - scale.low) / (scale.high - scale.low))) : raw === raw ? 0.5 : NaN;
-  }
-  /** @param {string} text */
-  function gc(text) {
-    const bases = text.toUpperCase().replace(/[^ACGT]/g, "");
-    return bases ? bases.replace(/[AT]/g, "").length / bases.length : NaN;
-  }
   /** @param {number} s @param {number} i @param {Token} t @param {number} left @param {number} width @param {string} kind @param {string} words */
   function piece(s, i, t, left, width, kind, words) {
-    const names = ["bw-t", "bw-letters", kind];
-    if (t.special) names.push("bw-special");
-    if (t.unknown) names.push("bw-unknown");
-    if (t.changed) names.push("bw-changed");
-    if (focus && focus.sequence === s && focus.lane === i && focus.token.index === t.index) names.push("bw-focus");
+    const here = focus?.sequence === s && focus.lane === i && focus.token.index === t.index;
+    const names = ["bw-t bw-letters", kind, t.special && "bw-special", t.unknown && "bw-unknown", t.changed && "bw-changed", here && "bw-focus"];
     /** @param {string} end */
     const gap = (end) => +(t.end > t.start && !kind.includes(end));
-    const node = box(names.join(" "), left + gap("bw-from"), laneTops[i] + t.row * ROW, width - gap("bw-from") - gap("bw-on"), words);
-    if (model.get("color") === "token") node.style.setProperty("--bw-hue", t.special ? "transparent" : info.hues[t.hue]);
-    else {
-      const share = value(t, s);
-      const none = Number.isNaN(share);
-      node.style.setProperty("--bw-hue", none ? "transparent" : info.viridis[Math.round(share * (info.viridis.length - 1))]);
-      if (!none && kind !== "bw-zero") node.append(make("i", { class: "bw-bar", style: `width:${Math.round(share * 100)}%` }));
-    }
-    const chosen = range();
-    node.setAttribute("role", "option");
-    node.setAttribute("aria-selected", String(!!chosen && chosen[0] === s && t.start < chosen[2] && t.end > chosen[1]));
-    node.setAttribute("aria-label", described(s, i, t));
+    const color = model.get("color"), tokens = color === "token", chosen = range();
+    const share = tokens || t.special ? NaN : valued(info.scales[color], color, t, letters(s, t.start, t.end)), none = share !== share;
+    const node = box(names.filter(Boolean).join(" "), left + gap("bw-from"), laneTops[i] + t.row * ROW, width - gap("bw-from") - gap("bw-on"), words, {
+      role: "option", "aria-label": described(s, i, t),
+      "aria-selected": String(!!chosen && chosen[0] === s && t.start < chosen[2] && t.end > chosen[1]),
+    });
+    const hue = tokens ? info.hues[t.hue] : info.viridis[Math.round(share * (info.viridis.length - 1))];
+    node.style.setProperty("--bw-hue", t.special || (none && !tokens) ? "transparent" : hue);
+    if (!none && kind !== "bw-zero") node.append(make("i", { class: "bw-bar", style: `width:${Math.round(share * 100)}%` }));
     behind.set(node, { sequence: s, lane: i, token: t });
     return node;
   }
@@ -341,7 +323,7 @@ function view(model, root, { ask, trouble, say }) {
     return `${shown.trim() || "line break"}, ${info.lanes[i].label}, ${where}${t.unknown ? ", unknown: " + t.note : ""}${t.changed ? ", changed" : ""}`;
   }
 
-  /** @param {HTMLElement} track @param {number} s @param {number} a @param {number} z @param {(at: number) => number} x */
+  /** @param {HTMLElement} track @param {number} s @param {number} a @param {number} z @param {Across} x */
   function drawMarks(track, s, a, z, x) {
     const chosen = range();
     if (chosen && chosen[0] === s && chosen[1] < z && chosen[2] > a) {
@@ -358,26 +340,15 @@ function view(model, root, { ask, trouble, say }) {
   }
 
   // What is known of a token, at the foot of the card.
-  /** @param {{sequence: number, lane: number, token: Token}} one @param {boolean} [aloud] */
+  /** @param {Seen} one @param {boolean} [aloud] */
   function tell(one, aloud) {
     const { sequence: s, lane: i, token: t } = one;
     const lane = info.lanes[i];
     if (!lane) return;
     const text = t.special || t.start === t.end ? t.note : letters(s, t.start, t.end);
-    const facts = [`id ${t.id}`];
-    if (t.end > t.start) facts.push(`${span(t.start, t.end)}, [${t.start}, ${t.end})`, `${many(t.end - t.start, "letter")} long`);
-    else facts.push(t.special ? "special, no part of the sequence" : "no letters: white space in the text");
-    const share = info.dna && t.end > t.start ? gc(text) : NaN;
-    if (share === share) facts.push(`GC ${Math.round(share * 100)} %`);
-    facts.push(t.times === 1 ? "once here" : t.times === 2 ? "twice here" : `${whole(t.times)} times here`);
-    if (t.score === t.score) facts.push(`${info.scales.scores?.label || "score"} ${t.score.toPrecision(4)}`);
-    if (t.unknown) facts.push(`unknown: ${t.note}`);
-    if (t.changed) facts.push("changed by your edits");
     const key = `${lane.label}/${t.id}`, more = known.get(key);
-    if (more && more.rank) facts.push(`rank ${whole(more.rank)} of ${whole(more.words)}`);
-    if (more && more.merges.length) facts.push(`built by ${many(more.merges.length, "merge")}: ${more.merges.slice(-8).join(", ")}`);
     details.replaceChildren(make("b", { class: "bw-letters" }, text.length > 40 ? text.slice(0, 40) + "…" : text.trim() || "↵"), " ",
-      make("span", { class: "bw-quiet" }, `${info.lanes.length > 1 ? lane.label + " · " : ""}${facts.join(" · ")}`));
+      make("span", { class: "bw-quiet" }, `${info.lanes.length > 1 ? lane.label + " · " : ""}${told(info, t, text, span(t.start, t.end), more)}`));
     if (aloud) say(details.textContent || "");
     if (!more) {
       known.set(key, { rank: 0, words: 0, merges: [] });
@@ -601,16 +572,16 @@ function view(model, root, { ask, trouble, say }) {
   function words() {
     title.textContent = info.title;
     const color = model.get("color");
-    pick.replaceChildren(...info.colours.map((/** @type {string[]} */ [name, said]) => make("option", { value: name, selected: name === color }, said)));
+    pick.replaceChildren(...info.colours.map(([name, said]) => make("option", { value: name, selected: name === color }, said)));
     lanesSaid.hidden = info.lanes.length < 2 || !info.sequences.length;
-    lanesSaid.replaceChildren(...info.lanes.map((/** @type {any} */ lane) => make("span", {}, make("b", {}, lane.label), ` ${lane.said}`)));
+    lanesSaid.replaceChildren(...info.lanes.map((lane) => make("span", {}, make("b", {}, lane.label), ` ${lane.said}`)));
     const scale = info.scales[color];
     legend.hidden = !info.sequences.length;
     legend.replaceChildren(...(scale
       ? [`${scale.label}: ${scale.low_said}`, make("span", { class: "bw-scale", style: `background:linear-gradient(90deg,${info.viridis.join(",")})` }), scale.high_said, info.bars]
-      : [info.same]), ...info.keys.map((/** @type {string} */ key) => make("span", { class: `bw-key bw-${key}` }, key)));
+      : [info.same]), ...info.keys.map((key) => make("span", { class: `bw-key bw-${key}` }, key)));
     notes.hidden = !info.notes.length || !info.sequences.length;
-    const said = info.notes.map((/** @type {string} */ note) => make("p", {}, note));
+    const said = info.notes.map((note) => make("p", {}, note));
     notes.replaceChildren(...said.slice(0, 4), said.length > 4 ? make("details", {}, make("summary", {}, many(said.length - 4, "more note")), ...said.slice(4)) : "");
     pane.hidden = !info.sequences.length;
   }

@@ -51,6 +51,11 @@ def test_each_file_asks_for_its_types_to_be_checked(name: str) -> None:
     assert SOURCES[name].startswith("// @ts-check\n")
 
 
+@pytest.mark.parametrize("name", SOURCES)
+def test_each_file_is_small_with_its_types_and_comments(name: str) -> None:
+    assert len(SOURCES[name].encode()) < MOST
+
+
 @pytest.mark.parametrize("name", SENT)
 def test_each_module_is_small_and_one_module(name: str) -> None:
     assert len(SENT[name].encode()) < MOST
