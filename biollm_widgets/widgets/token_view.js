@@ -146,7 +146,7 @@ function view(model, root, { ask, trouble, say }) {
     // Browsers end at some 17 million pixels
     space.style.height = `${Math.min(total, 15e6)}px`;
     pane.style.maxHeight = `${model.get("height")}px`;
-    // Asked for once: while scrolling the question would lay the page out anew
+    // Asked once: while scrolling the question would lay the page out anew
     tall = pane.clientHeight || tall;
     for (const [name, row] of drawn) drop(name, row);
   }
@@ -437,7 +437,7 @@ function view(model, root, { ask, trouble, say }) {
   let pointed = "";
   on("mouseover", (event) => {
     const one = behind.get(/** @type {Element} */ (event.target).closest(".bw-t") || root);
-    // A piece that is drawn anew under a pointer at rest is nobody's wish to read about it.
+    // Drawn anew under a pointer at rest: nobody's wish to read about it.
     if (pointed !== (pointed = `${event.screenX},${event.screenY}`) && one && !grip) tell(one);
   });
   /** @param {number} s @param {number} at */
@@ -516,7 +516,7 @@ function view(model, root, { ask, trouble, say }) {
     return true;
   }
 
-  // The panels come from Python when the first is opened: none of them can do without it.
+  // The panels come from Python when the first is opened: none can do without it.
   /** @param {string} verb @param {Record<string, any>} given */
   const act = (verb, given) => {
     trouble("");
