@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable
 from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
@@ -16,12 +14,13 @@ import traitlets
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
 from biollm_widgets.sequences import Record, format_fasta
-from biollm_widgets.tokenization import Match, Token, Tokenization, vocabulary_rank, word_merges
+from biollm_widgets.tokenization import Match, Tokenization, vocabulary_rank, word_merges
 from biollm_widgets.widgets.base import Widget, answers, module, refuse_unknown, sheet
 from biollm_widgets.widgets.colours import LIGHT, VIRIDIS
 from biollm_widgets.widgets.picture import Picture
 from biollm_widgets.widgets.token_chunks import CHUNK, encode_lane
 from biollm_widgets.widgets.token_picture import draw_tokens
+from biollm_widgets.widgets.token_selection import Selection
 from biollm_widgets.widgets.token_sheet import TokenSheet, check_frames
 from biollm_widgets.widgets.twin import Table, twin
 
@@ -43,53 +42,6 @@ KINDS = {
     "fasta": "text/plain",
     "tsv": "text/tab-separated-values",
 }
-
-
-@dataclass(frozen=True)
-class Selection:
-    """A stretch of one sequence that is selected in a token view.
-
-    Attributes
-    ----------
-    start, end : int
-        Letters, 0-based half-open.
-    sequence : str
-        Those letters.
-    number : int
-        Which of the view's sequences, from 0.
-    name : str
-        What that one is called.
-    """
-
-    start: int
-    end: int
-    sequence: str
-    number: int = 0
-    name: str = ""
-    _read: Mapping[str, Tokenization] = field(default_factory=dict, repr=False, compare=False)
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-    @cached_property
-    def by_tokenizer(self) -> dict[str, tuple[Token, ...]]:
-        """For each tokenizer the tokens that reach into the stretch."""
-        found = {}
-        for label, read in self._read.items():
-            first, last = read.covering(self.start, self.end)
-            near = map(read.token_at, range(first, last))
-            found[label] = tuple(token for token in near if not token.special)
-        return found
-
-    @property
-    def tokens(self) -> tuple[Token, ...]:
-        """The first tokenizer's tokens that reach into the stretch."""
-        return next(iter(self.by_tokenizer.values()), ())
-
-    @property
-    def ids(self) -> list[int]:
-        """Their numbers in the vocabulary."""
-        return [token.id for token in self.tokens]
 
 
 class TokenView(Widget):

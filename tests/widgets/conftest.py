@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,3 +24,19 @@ def bpe() -> Any:
 def protein_bpe() -> Any:
     """The embedded protein model's tokenizer: byte-level BPE, a line break is a token."""
     return AutoTokenizer.from_pretrained(locate("nferruz/ProtGPT2", source="embedded"))
+
+
+@pytest.fixture(scope="session")
+def dnabert2(shared_data: Path) -> Any:
+    """DNABERT-2's published tokenizer, without transformers."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(shared_data / "dnabert2_tokenizer" / "tokenizer.json"))
+
+
+@pytest.fixture(scope="session")
+def protgpt2(shared_data: Path) -> Any:
+    """ProtGPT2's, the same."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(shared_data / "protgpt2_tokenizer" / "tokenizer.json"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,20 +12,6 @@ from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, tokenize
 from biollm_widgets.widgets.lanes import Lane, scale_of, stack
 
 BASES = "ACGTAGCATCGGATCTATCTATCGACACTTGGTTATCGATCTACGAGCATCTCGTTAGC"
-
-
-@pytest.fixture(scope="module")
-def dnabert2(shared_data: Path):
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(shared_data / "dnabert2_tokenizer" / "tokenizer.json"))
-
-
-@pytest.fixture(scope="module")
-def protgpt2(shared_data: Path):
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(shared_data / "protgpt2_tokenizer" / "tokenizer.json"))
 
 
 @pytest.mark.parametrize("k", [1, 3, 6])

@@ -21,20 +21,6 @@ from biollm_widgets.widgets.token_picture import CELL, EDGES, HATCHED, PIECE, dr
 BASES = "ACGTAGCATCGGATCTATCTATCGACACTTGGTTATCGATCTACGAGCATCTCGTTAGC"
 
 
-@pytest.fixture(scope="module")
-def dnabert2(shared_data: Path):
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(shared_data / "dnabert2_tokenizer" / "tokenizer.json"))
-
-
-@pytest.fixture(scope="module")
-def protgpt2(shared_data: Path):
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(shared_data / "protgpt2_tokenizer" / "tokenizer.json"))
-
-
 def rectangles(picture: Picture) -> list[Rectangle]:
     return [item for item in picture.items if isinstance(item, Rectangle)]
 
