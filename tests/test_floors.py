@@ -23,6 +23,7 @@ FLOORS = [
     ["sequences"],
     ["tokenization"],
     ["models"],
+    ["runs"],
     ["dna", "protein"],
     ["checks"],
     ["widgets", "grading"],

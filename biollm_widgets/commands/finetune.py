@@ -54,7 +54,7 @@ def command(words: tuple[str, ...], as_json: bool) -> Any:
     # Answers a wrong flag before the seconds that torch takes to load, where that can be.
     if not flags:
         raise InputError("--data_path is missing; biollm finetune --help lists the flags.")
-    from biollm_widgets.dna.finetuning.stopping import Stopped
+    from biollm_widgets.runs.stopping import Stopped
     from biollm_widgets.dna.finetuning.train import finetune
 
     try:

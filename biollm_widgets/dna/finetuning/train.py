@@ -30,13 +30,13 @@ from biollm_widgets.dna.finetuning.data import Rows, encode_splits, fingerprint
 from biollm_widgets.dna.finetuning.flags import Flags
 from biollm_widgets.dna.finetuning.plan import Plan, make_plan
 from biollm_widgets.dna.finetuning.results import FinetuneResult
-from biollm_widgets.dna.finetuning.stopping import LeaveTraining, StopAtStepEnd, Stopped, StopRequest
 from biollm_widgets.dna.finetuning.stored import store
 from biollm_widgets.dna.finetuning.trainer import FineTuner
 from biollm_widgets.dna.splits import Splits, read_splits
 from biollm_widgets.errors import InputError
 from biollm_widgets.models.catalog import require
 from biollm_widgets.models.locate import locate
+from biollm_widgets.runs.stopping import LeaveTraining, StopAtStepEnd, Stopped, StopRequest
 
 
 def finetune(
@@ -278,7 +278,7 @@ class Run:
         if self.training.world_size > 1:
             # Of its own, on the CPU: asking at every step must not wait for a GPU.
             group = dist.new_group(backend="gloo")
-        guard = StopAtStepEnd(self.request, self.plan.steps_an_epoch, group)
+        guard = StopAtStepEnd(self.request, self.plan.steps_an_epoch, group, by_exception=True)
         trainer.add_callback(guard)  # after the caller's own, so that leaving skips none of them
         try:
             trainer.train(resume_from_checkpoint=start.checkpoint)
