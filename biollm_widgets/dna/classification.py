@@ -18,7 +18,7 @@ from biollm_widgets.dna.comparison import (
     Classification,
     Score,
 )
-from biollm_widgets.dna.metrics import SCORES, accuracy, bootstrap, confusion, interval, macro_f1, mcc
+from biollm_widgets.scores import SCORES, accuracy, bootstrap, confusion, interval, macro_f1, mcc
 from biollm_widgets.dna.seeds import checked_seed
 from biollm_widgets.errors import InputError
 

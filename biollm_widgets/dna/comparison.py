@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biollm_widgets.dna.metrics import SCORES, per_class
+from biollm_widgets.scores import SCORES, per_class
 from biollm_widgets.errors import InputError
 
 NAIVE_BAYES, LOGISTIC, MAJORITY = "naive Bayes", "logistic regression", "majority class"

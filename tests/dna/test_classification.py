@@ -22,7 +22,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from biollm_widgets.dna import metrics
+from biollm_widgets import scores as metrics
 from biollm_widgets.dna.baselines import kmer_counts, kmer_frequencies, kmer_names
 from biollm_widgets.dna.classification import classify
 from biollm_widgets.errors import InputError
