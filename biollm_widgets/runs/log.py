@@ -116,6 +116,12 @@ class RunLog:
         self._steps.clear()
         self._first, self._last = None, {}
 
+    def _take_history(self, event: dict[str, Any]) -> None:
+        """What a run that goes on from a checkpoint had found before."""
+        self.lines, self.evaluations, self.tests, self.checkpoints = TrainingLines(), [], [], []
+        self.chosen_step = None
+        self.take_all(event["events"])
+
     def _take_step(self, event: dict[str, Any]) -> None:
         self._at(event)
         self._last = event
@@ -148,9 +154,14 @@ class RunLog:
         found = Evaluation(int(event.get("step") or 0), float(event.get("epoch") or 0.0), values, matrix)
         place = self.evaluations if during else self.tests
         if place and place[-1].step == found.step and during:
-            place[-1] = found  # the file of a run that was stopped may hold it twice
-        else:
-            place.append(found)
+            # One of several sets of rows; or the same again, in the file of a run that was stopped and went on.
+            last = place[-1]
+            found = Evaluation(found.step, found.epoch, {**last.values, **values}, matrix or last.confusion)
+            place.pop()
+        losses = [name for name in found.values if name.endswith("_loss")]
+        if "loss" not in found.values and losses:
+            found.values["loss"] = found.values[losses[0]]  # the first of several sets of rows
+        place.append(found)
 
     def _take_checkpoint(self, event: dict[str, Any]) -> None:
         step = int(event.get("step") or 0)

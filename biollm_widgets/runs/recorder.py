@@ -1,0 +1,325 @@
+"""A callback that turns what a Hugging Face Trainer does into events (`events.py` lists them)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+import psutil
+import torch
+import transformers
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from biollm_widgets.files import whole_file
+from biollm_widgets.runs.counting import Counter, is_classifier
+from biollm_widgets.runs.events import VERSION
+from biollm_widgets.runs.pausing import Pause
+from biollm_widgets.runs.trainer_state import KEPT, event_of, events_of, read_kept
+
+# The arguments that people compare; the others of TrainingArguments say where and how, not what.
+SETTINGS = (
+    *("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
+    *("lr_scheduler_type", "warmup_steps", "warmup_ratio", "weight_decay", "optim", "max_grad_norm"),
+    *("label_smoothing_factor", "fp16", "bf16", "seed", "eval_strategy", "eval_steps", "save_strategy", "save_steps"),
+    *("save_total_limit", "load_best_model_at_end", "metric_for_best_model"),
+)
+
+
+class Recorder(TrainerCallback):
+    """Tells what a Trainer does, event by event, on the process of rank 0.
+
+    Parameters
+    ----------
+    hear
+        Called with each event, in the thread that trains: it should be quick.
+    pause
+        Where a pause is asked for; the recorder waits at the end of a step.
+    stop
+        Truthy when the run is to stop: a pause ends then.
+    name : str
+        What the run is called; its folder's name where not given.
+    labels : sequence of str
+        Names of the classes; the model's where not given.
+    every : float
+        Seconds between two "step" events at the least.
+    history : bool
+        Whether a run that goes on tells first what came before it, as a "history" event.
+    ends : bool
+        Whether the end of training is the end of the run; otherwise someone calls `end`.
+    describe_end
+        Given args, state: the words, the checkpoint and more for the "end" event.
+    """
+
+    def __init__(
+        self,
+        hear: Callable[[dict[str, Any]], None],
+        *,
+        pause: Optional[Pause] = None,
+        stop: Any = None,
+        name: str = "",
+        labels: Optional[Sequence[str]] = None,
+        every: float = 0.25,
+        history: bool = True,
+        ends: bool = True,
+        describe_end: Optional[Callable[[TrainingArguments, TrainerState], dict[str, Any]]] = None,
+    ) -> None:
+        self.hear, self.pause, self.stop = hear, pause or Pause(), stop
+        self.name, self.labels = name, None if labels is None else [str(one) for one in labels]
+        self.every, self.history, self.ends, self.describe_end = every, history, ends, describe_end
+        self.settings: dict[str, Any] = {}  # more of them, from whoever made the run
+        self.speaks = True  # this process is the one that tells
+        self.counter: Optional[Counter] = None
+        self.start: dict[str, Any] = {}
+        self.evaluations: list[dict[str, Any]] = []
+        self.training = False
+        self.step = 0
+        self._began = self._paused = 0.0
+        self._told = self._told_phase = 0.0
+        self._predicted = 0
+        self._memory = _Memory()
+
+    # The trainer itself, for what callbacks are not told.
+
+    def attach(self, trainer: Any) -> None:
+        """Count samples and tokens of each step, and the confusion matrix of each evaluation."""
+        if self.counter is None:
+            self.counter = Counter(trainer)
+
+    def detach(self) -> None:
+        """Leave the trainer as it was."""
+        if self.counter is not None:
+            self.counter.remove()
+            self.counter = None
+
+    # Events.
+
+    def tell(self, kind: str, **given: Any) -> None:
+        """Hand out an event, unless this is not the process that speaks."""
+        if self.speaks:
+            self.hear({"event": kind, "time": time.time(), **given})
+
+    def say(self, words: str) -> None:
+        self.tell("say", words=words)
+
+    def end(self, state: str, words: Sequence[str] = (), **given: Any) -> None:
+        """The run is over: "finished", "stopped" or "failed"."""
+        self.training = False
+        self.tell("end", state=state, words=list(words), **{"step": self.step, **given})
+
+    # What the Trainer calls.
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.speaks = state.is_world_process_zero
+        self.training, self.step = True, state.global_step
+        self._paused, self._began = 0.0, time.monotonic()
+        self._told = self._told_phase = self._predicted = 0
+        if self.counter is not None:
+            self.counter.clear()
+        model = kwargs.get("model")
+        self.start = self._describe(args, state, model, kwargs.get("train_dataloader"))
+        self.evaluations = [one for one in self.evaluations if one["step"] <= state.global_step]
+        if state.global_step and self.speaks:
+            kept = read_kept(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
+            self.evaluations = self.evaluations or kept.get("evaluations", [])
+            if self.history:
+                self.tell("history", events=events_of(state.log_history, self.evaluations))
+        self.tell("start", **self.start)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        self.step = state.global_step
+        now = time.monotonic()
+        if now - self._told >= self.every or state.global_step >= state.max_steps:
+            self._told = now
+            self._tell_step(args, state, now)
+        if self.pause and not self.stop:
+            self.tell("phase", phase="paused", step=state.global_step)
+            self._paused += self.pause.wait(lambda: bool(self.stop))
+            self.tell("phase", phase="training", step=state.global_step)
+        if control.should_evaluate:
+            self._tell_evaluating(kwargs.get("eval_dataloader"))
+        elif control.should_save:
+            self.tell("phase", phase="saving", step=state.global_step)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if control.should_evaluate:
+            self._tell_evaluating(kwargs.get("eval_dataloader"))
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._predicted += 1
+        if time.monotonic() - self._told_phase >= self.every:
+            self._tell_evaluating(kwargs.get("eval_dataloader"))
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **kwargs: Any
+    ) -> None:
+        event = event_of(logs or {}, state.global_step, self.training)
+        if event is None:
+            return
+        if event.pop("event") == "log":
+            self.tell("log", **event)
+        else:
+            self._tell_evaluation(event)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        place = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        self.tell(
+            "checkpoint",
+            step=state.global_step,
+            path=str(place),
+            best_step=_step_in(state.best_model_checkpoint),
+            best_value=state.best_metric,
+        )
+        if self.speaks:
+            self._keep(place)
+        self.tell("phase", phase="training", step=state.global_step)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self.training, self.step = False, state.global_step
+        self._tell_step(args, state, time.monotonic())
+        if self.ends:
+            self.end(**(self.describe_end(args, state) if self.describe_end else {"state": "finished"}))
+
+    # In detail.
+
+    def _describe(self, args: Any, state: TrainerState, model: Any, rows: Any) -> dict[str, Any]:
+        folder = str(args.output_dir) if args.output_dir else None
+        strategy = str(getattr(args.eval_strategy, "value", args.eval_strategy))
+        metric = (args.metric_for_best_model or "").removeprefix("eval_") or None
+        return {
+            "version": VERSION,
+            "name": self.name or (Path(folder).name if folder else "run"),
+            "step": state.global_step,
+            "steps": state.max_steps,
+            "epochs": float(state.num_train_epochs),
+            "settings": {**settings_of(args, model, rows), **self.settings},
+            "labels": self.labels or _labels_of(model),
+            "folder": folder,
+            "metric": metric,
+            "greater": bool(args.greater_is_better),
+            "best_at_end": bool(args.load_best_model_at_end),
+            "eval_strategy": strategy,
+            "eval_steps": state.eval_steps if strategy == "steps" else None,
+            "resumed_from": f"{folder}/checkpoint-{state.global_step}" if state.global_step else None,
+            "processes": args.world_size,
+        }
+
+    def _tell_step(self, args: Any, state: TrainerState, now: float) -> None:
+        if not self.speaks:
+            return
+        done = state.global_step - self.start.get("step", 0)
+        samples: float = done * args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+        tokens = None
+        if self.counter is not None and self.counter.samples:
+            samples, tokens = self.counter.samples * args.world_size, self.counter.tokens
+            tokens = tokens and tokens * args.world_size
+        used, of, whole = self._memory.read(args.device)
+        self.tell(
+            "step",
+            step=state.global_step,
+            epoch=state.epoch,
+            samples=samples,
+            tokens=tokens,
+            active=now - self._began - self._paused,
+            memory=used,
+            memory_of=of,
+            memory_all=whole,
+        )
+
+    def _tell_evaluating(self, batches: Any) -> None:
+        self._told_phase = time.monotonic()
+        try:
+            of = len(batches)
+        except TypeError:  # there is none yet, or it does not know
+            of = None
+        if of is not None and self._predicted > of:
+            of = None  # another set of rows than the one that training evaluates
+        self.tell("phase", phase="evaluating", step=self.step, done=self._predicted, of=of)
+
+    def _tell_evaluation(self, event: dict[str, Any]) -> None:
+        if self.counter is not None:
+            event["confusion"] = self.counter.take_confusion()
+        self._predicted = 0
+        if self.training:
+            self.evaluations.append(event)
+        self.tell("evaluation", **event)
+        if self.training:
+            self.tell("phase", phase="training", step=self.step)
+
+    def _keep(self, checkpoint: Path) -> None:
+        """Beside trainer_state.json, what it has no place for: the settings and the confusion matrices."""
+        held = {"version": VERSION, "start": self.start, "evaluations": self.evaluations}
+        try:
+            if checkpoint.is_dir():
+                with whole_file(checkpoint / KEPT) as path:
+                    path.write_text(json.dumps(held, default=str) + "\n", encoding="utf-8")
+        except (OSError, ValueError) as problem:  # a full disk must not end a run that trains on
+            print(
+                f"{checkpoint / KEPT} could not be written ({problem}); the checkpoint itself is whole.",
+                file=sys.stderr,
+            )
+
+
+class _Memory:
+    """How much is in use, and how much there is."""
+
+    def __init__(self) -> None:
+        self.process = psutil.Process()
+        self.whole = psutil.virtual_memory().total
+
+    def read(self, device: Any) -> tuple[float, str, float]:
+        if getattr(device, "type", "") == "cuda":
+            return torch.cuda.memory_reserved(device), "GPU", torch.cuda.get_device_properties(device).total_memory
+        if getattr(device, "type", "") == "mps":
+            return torch.mps.driver_allocated_memory(), "GPU", self.whole
+        return self.process.memory_info().rss, "CPU", self.whole
+
+
+def settings_of(args: Any, model: Any = None, rows: Any = None) -> dict[str, Any]:
+    """What people compare between runs, as scalars."""
+    found: dict[str, Any] = {}
+    for name in SETTINGS:
+        value = getattr(args, name, None)
+        value = getattr(value, "value", value)
+        if value is None or (name in ("max_steps", "warmup_ratio", "label_smoothing_factor") and value in (-1, 0)):
+            continue
+        found[name] = value
+    if args.world_size > 1:
+        found["processes"] = args.world_size
+    dataset = getattr(rows, "dataset", None)
+    if dataset is not None and hasattr(dataset, "__len__"):
+        found["training rows"] = len(dataset)
+    if model is not None:
+        config = getattr(model, "config", None)
+        found["model"] = str(getattr(config, "_name_or_path", "") or type(model).__name__)
+        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        found["parameters"] = sum(size for size, _ in sizes)
+        found["parameters trained"] = sum(size for size, trained in sizes if trained)
+    found["device"] = str(args.device)
+    found["transformers"], found["torch"] = transformers.__version__, torch.__version__
+    return found
+
+
+def _labels_of(model: Any) -> Optional[list[str]]:
+    """The names of a classifier's classes; None where they are numbers or there are none."""
+    if not is_classifier(model):
+        return None
+    named = getattr(model.config, "id2label", None) or {}
+    labels = [str(named[key]) for key in sorted(named)]
+    return [label.removeprefix("LABEL_") for label in labels] or None
+
+
+def _step_in(path: Optional[str]) -> Optional[int]:
+    number = (path or "").rpartition("checkpoint-")[2]
+    return int(number) if number.isdecimal() else None
