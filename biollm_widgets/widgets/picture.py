@@ -1,4 +1,4 @@
-"""A picture as a list of rectangles, lines and texts, which `picture_svg` and `picture_png` draw alike.
+"""A picture as a list of shapes and texts, which `picture_svg` and `picture_png` draw alike.
 
 Lengths are CSS pixels, y grows downwards. A colour is one `#RRGGBB` or a `Shade`: the SVG then follows the page it
 stands on, light or dark. What a text says is never markup, and nothing refers to anything outside.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional, Union
 
@@ -78,6 +79,42 @@ class Text:
     xs: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Path:
+    """See `Picture.path`."""
+
+    pieces: tuple[tuple[tuple[float, float], ...], ...]
+    colour: Colour
+    thick: float
+    dash: Optional[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Area:
+    """See `Picture.area`."""
+
+    points: tuple[tuple[float, float], ...]
+    fill: Optional[Colour]
+    opacity: float
+    stroke: Optional[Colour]
+    thick: float
+
+
+@dataclass(frozen=True)
+class Circle:
+    """See `Picture.circle`."""
+
+    x: float
+    y: float
+    radius: float
+    fill: Optional[Colour]
+    stroke: Optional[Colour]
+    thick: float
+
+
+Item = Union[Rectangle, Line, Path, Area, Circle, Text]
+
+
 class Picture:
     """A display list: what is added later lies on top.
 
@@ -104,7 +141,7 @@ class Picture:
         self.title = title
         self.description = description
         self.ground = ground
-        self.items: list[Union[Rectangle, Line, Text]] = []
+        self.items: list[Item] = []
 
     def rectangle(
         self,
@@ -141,6 +178,48 @@ class Picture:
     ) -> None:  # fmt: skip
         """A straight line."""
         self.items.append(Line(x1, y1, x2, y2, colour, thick, dashed))
+
+    def path(
+        self,
+        pieces: Sequence[Sequence[tuple[float, float]]],
+        *,
+        colour: Colour = TEXT,
+        thick: float = 1,
+        dash: Optional[tuple[float, float]] = None,
+    ) -> None:
+        """A curve of straight strokes through the points `(x, y)` of each piece; pieces are not joined to each other.
+
+        `dash` is the length of a stroke and of a gap. A piece of fewer than two points has no stroke and is left out.
+        """
+        kept = tuple(tuple(piece) for piece in pieces if len(piece) > 1)
+        if kept:
+            self.items.append(Path(kept, colour, thick, dash))
+
+    def area(
+        self,
+        points: Sequence[tuple[float, float]],
+        *,
+        fill: Optional[Colour] = None,
+        opacity: float = 1,
+        stroke: Optional[Colour] = None,
+        thick: float = 1,
+    ) -> None:
+        """A polygon with corners at `points`, of which fewer than three draw nothing; `opacity` is that of the fill."""
+        if len(points) > 2:
+            self.items.append(Area(tuple(points), fill, opacity, stroke, thick))
+
+    def circle(
+        self,
+        x: float,
+        y: float,
+        radius: float,
+        *,
+        fill: Optional[Colour] = None,
+        stroke: Optional[Colour] = None,
+        thick: float = 1,
+    ) -> None:
+        """A circle round `x, y`; the outline lies half inside and half outside of `radius`."""
+        self.items.append(Circle(x, y, radius, fill, stroke, thick))
 
     def text(
         self,

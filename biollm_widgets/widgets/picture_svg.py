@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 from typing import Optional, Union
 
 from biollm_widgets.widgets.colours import Colour, on_page, rgb
-from biollm_widgets.widgets.picture import DASH, Line, Picture, Rectangle, Text
+from biollm_widgets.widgets.picture import DASH, Area, Circle, Item, Line, Path, Picture, Rectangle, Text
 
 # JupyterLab's own stacks, without its variables: a picture in an <img> does not see the page's.
 UI_FONT = 'system-ui,-apple-system,"Segoe UI",Helvetica,Arial,sans-serif'
@@ -55,13 +56,33 @@ class Svg:
     def named(self, kind: str, colour: Colour) -> str:
         return self.classes.setdefault((kind, colour), f"{kind[0]}{len(self.classes)}")
 
-    def drawn(self, item: Union[Rectangle, Line, Text]) -> str:
+    def drawn(self, item: Item) -> str:
         if isinstance(item, Rectangle):
             return self.rectangle(item)
         if isinstance(item, Line):
             stroke = self.stroke(item.colour, item.thick, item.dashed)
             return f'<path{stroke} d="M{_number(item.x1)} {_number(item.y1)}L{_number(item.x2)} {_number(item.y2)}"/>'
+        if isinstance(item, Path):
+            return self.path(item)
+        if isinstance(item, Area):
+            faint = f' fill-opacity="{_number(item.opacity)}"' if item.opacity < 1 else ""
+            return f'<path{self.ink(item)}{faint} d="{_through(item.points)}Z"/>'
+        if isinstance(item, Circle):
+            place = f'cx="{_number(item.x)}" cy="{_number(item.y)}" r="{_number(item.radius)}"'
+            return f"<circle{self.ink(item)} {place}/>"
         return self.text(item)
+
+    def path(self, item: Path) -> str:
+        # One element for all pieces: a curve with gaps stays as small as one without.
+        dash = f' stroke-dasharray="{" ".join(map(_number, item.dash))}"' if item.dash else ""
+        look = f'{self.stroke(item.colour, item.thick, False)}{dash} fill="none" stroke-linejoin="round"'
+        return f'<path{look} d="{"".join(map(_through, item.pieces))}"/>'
+
+    def ink(self, item: Union[Area, Circle]) -> str:
+        """Fill and outline of a shape."""
+        if item.stroke is not None:
+            return self.stroke(item.stroke, item.thick, False, item.fill) + (' fill="none"' if not item.fill else "")
+        return f' class="{self.named("fill", item.fill)}"' if item.fill is not None else ' fill="none"'
 
     def rectangle(self, item: Rectangle) -> str:
         filled = f' class="{self.named("fill", item.fill)}"' if item.fill is not None else ' fill="none"'
@@ -118,6 +139,12 @@ def _outline(item: Rectangle) -> str:
     path += f"H{n(left + near)}"
     path += f"a{n(r)} {n(r)} 0 0 1 {n(-r)} {n(-r)}V{n(top + r)}a{n(r)} {n(r)} 0 0 1 {n(r)} {n(-r)}" if near else ""
     return f"{path}Z"
+
+
+def _through(points: Sequence[tuple[float, float]]) -> str:
+    """A stroke from point to point; after the first `L` each pair goes on."""
+    (x, y), *rest = points
+    return f"M{_number(x)} {_number(y)}L" + " ".join(f"{_number(x)} {_number(y)}" for x, y in rest)
 
 
 def _number(value: float) -> str:
