@@ -112,10 +112,11 @@ def test_whatever_a_setting_is_the_line_is_json():
         ('{"event":"log","time":1,"step":1,"values":[]}', '"values" of this log event is not an object'),
         ('{"event":"log","time":1,"step":1,"epoch":"one","values":{}}', "is not a number or null"),
         ('{"event":"evaluation","time":1,"step":1,"values":{},"confusion":[[1,2]]}', "as many rows as columns"),
-        ('{"event":"evaluation","time":1,"step":1,"values":{},"confusion":[["a"]]}', "as many rows as columns"),
+        ('{"event":"evaluation","time":1,"step":1,"values":{},"confusion":[1]}', "as many rows as columns"),
+        ('{"event":"evaluation","time":1,"step":1,"values":{},"confusion":[["a"]]}', "counts"),
         ('{"event":"end","time":1,"step":1,"state":"lost","words":[]}', "finished, stopped, failed"),
-        ('{"event":"end","time":1,"step":1,"state":"failed","words":[3]}', "are texts"),
-        ('{"event":"start","time":1,"settings":{},"labels":[0]}', "are texts"),
+        ('{"event":"end","time":1,"step":1,"state":"failed","words":[3]}', "are not all texts"),
+        ('{"event":"start","time":1,"settings":{},"labels":[0]}', "are not all texts"),
     ],
 )
 def test_a_line_that_is_no_event_is_refused_with_the_reason(line, reason):
@@ -131,5 +132,7 @@ def test_what_a_newer_version_adds_is_passed_on_and_what_was_left_out_is_filled_
         '{"event":"log","time":1,"step":1,"values":{"loss":1,"note":"odd","gone":null},"wind":{"from":"NaN"}}'
     )
     assert more["wind"] == {"from": "NaN"} and more["values"] == {"loss": 1} and more["epoch"] is None
+    given = {"event": "log", "time": 1, "step": 1, "values": {"loss": "NaN"}}
+    assert check(given)["epoch"] is None and given == {**given, "values": {"loss": "NaN"}} and "epoch" not in given
     start = decode('{"event":"start","time":1,"settings":{}}')
     assert set(start) == {"event", *KEYS["start"]} and start["steps"] is None and start["processes"] == 1
