@@ -73,11 +73,12 @@ def axis_of(values: Iterable[Optional[float]], start: float, end: float, most: i
 
 def step_axis(low: float, high: float, start: float, end: float) -> Axis:
     """An axis of steps of training, which are whole: from 0 where that does not leave most of it empty."""
-    low = 0.0 if low < high / 2 else low
-    high = high if high > low else low + 1
+    low = 0.0 if low < high / 2 or low >= high else low
+    high = max(high, low + 1)
     # A number of n digits and the gap to the next one.
     most = max(1, int(abs(end - start) // (wide(f"{high:,.0f}", 11) + 36)))
-    return Axis(low, high, start, end, tuple(tick for tick in ticks(low, high, most) if tick[0] == int(tick[0])))
+    # Of a few steps each has its number, and there is no half one.
+    return Axis(low, high, start, end, tuple(ticks(low, high, max(1, min(most, int(high - low))))))
 
 
 def ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:

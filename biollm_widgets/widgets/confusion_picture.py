@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -81,8 +82,9 @@ class Confusion:
         n, cell, left = len(self.rows), self.cell(), x + self.names()
         if n <= MOST:
             high = min(cell, 56)
-            if cell >= wide(self.columns[-1], 11):
-                for i, label in enumerate(self.columns):
+            if cell >= LINE:
+                each = math.ceil((wide(self.columns[-1], 11) + 4) / cell) if n > NUMBERED else 1
+                for i, label in list(enumerate(self.columns))[::each]:
                     picture.text(left + (i + 0.5) * cell, y + 12, label, size=11, anchor="middle")
                 y += 16
             self.tint(picture, left, y, cell, high)
@@ -131,7 +133,7 @@ class Confusion:
 
 def shade_of(share: float) -> Shade:
     """The ground of a cell, by its share of the row: ink stands out on the strongest of them."""
-    return tint(HUE, 0.08 + 0.52 * round(share * 25) / 25)
+    return tint(HUE, 0.08 + 0.64 * round(share * 25) / 25)
 
 
 def _count(count: float, room: float) -> tuple[str, int]:

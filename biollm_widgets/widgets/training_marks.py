@@ -14,7 +14,7 @@ DASH = (5.0, 3.0)  # evaluation
 SHAPES = ("circle", "square", "diamond", "triangle", "hollow")  # of the evaluations of run 0, 1, ...
 LINE = 16  # pixels from one line of a legend to the next
 SAMPLE = 28  # pixels that the sample of a line takes
-BAND = 0.2  # opacity
+BAND = 0.25  # opacity
 
 
 def _until(hue: str, ink: str, ground: str, least: float) -> str:

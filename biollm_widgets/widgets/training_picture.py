@@ -37,6 +37,8 @@ NARROW = 560
 HEAD = 20  # the title of a chart
 GAP = 16  # between charts; checkpoints lie in it
 HEIGHTS = {"loss": 168, "metric": 96, "rate": 40}
+BEYOND = 16  # right of the axis, for half of its last number
+ENDS = 76  # for words at the ends of curves
 BESIDE = 24  # between the charts and the confusion matrix
 FEW = 12  # pixels from evaluation to evaluation that full markers need
 
@@ -92,11 +94,14 @@ class _Drawing:
         phase = self.shot.get("phase", "idle")
         words = "No loss has been logged yet; the curves begin with the first line."
         if phase == "idle":
-            words = "Nothing has been trained yet. Start with: await progress.fit(trainer)"
+            words = "Nothing has been trained yet. Start with"
         elif phase in ("stopped", "finished", "failed"):
             words = "This run ended before it logged a loss."
         for line in _wrapped(words, self.right - MARGIN, 13):
             self.picture.text(MARGIN, self.y + 16, line, colour=colours.QUIET)
+            self.y += 20
+        if phase == "idle":
+            self.picture.text(MARGIN, self.y + 16, "await progress.fit(trainer)", code=True, anchor="start")
             self.y += 20
 
     def draw(self) -> None:
@@ -108,7 +113,6 @@ class _Drawing:
             self.right -= across + BESIDE
         # Words at the ends of the curves, where there is room; else a legend tells them.
         self.direct = not self.compared and self.right - MARGIN >= 340
-        self.end = self.right - (76 if self.direct else 16)
         first = MARGIN + math.ceil(wide("loss", 13, True) / 4) * 4 + 16
         legend = Legend(self.entries(self.charts(top)[0].axis.log), MARGIN, first, self.right)
         self.picture.text(MARGIN, top + 12, "loss", weight=600)
@@ -128,7 +132,7 @@ class _Drawing:
             if self.direct:
                 self.labels(chart)
         self.y = charts[-1].axis.start
-        self.step_ticks(charts)
+        self.step_ticks()
         if matrix and beside:
             self.y = max(self.y, matrix.draw(self.picture, self.right + BESIDE, top))
         elif matrix:
@@ -146,11 +150,13 @@ class _Drawing:
         """The charts that have something to show, from `y` downwards."""
         points = [point for run in self.runs for point in run.get("points") or []]
         done = [evaluation for run in self.runs for evaluation in evaluations(run)]
-        loss = [number(point[i]) for point in points for i in (2, 3, 4)] + [value_of(e, "loss") for e in done]
+        loss = [number(point[2]) for point in points] + [value_of(e, "loss") for e in done]
+        loss += [number(value) for run in self.runs if _thinned(run) for point in run["points"] for value in point[3:5]]
         rate = [number(point[5]) for point in points]
         wanted = [("loss", "loss", loss, 5)]
-        if self.metric != "loss":
-            wanted.append(("metric", called(self.shot, self.metric), [value_of(e, self.metric) for e in done], 4))
+        metric = [value_of(e, self.metric) for e in done]
+        if self.metric != "loss" and any(value is not None for value in metric):
+            wanted.append(("metric", called(self.shot, self.metric), metric, 4))
         if any(value is not None for value in rate):
             wanted.append(("rate", "learning rate", rate, 2))
         charts: list[_Chart] = []
@@ -165,8 +171,15 @@ class _Drawing:
     def steps(self) -> Axis:
         firsts = [number(point[0]) or 0 for run in self.runs for point in (run.get("points") or [])[:1]]
         firsts += [e["step"] for run in self.runs for e in evaluations(run)[:1]]
-        last = max(number(self.shot.get("steps")) or 0, *(last_step(run) for run in self.runs), 1)
-        return step_axis(min(firsts), last, self.left, self.end)
+        last = max(last_step(run) for run in self.runs)
+        planned = max(number(self.shot.get("steps")) or 0, last, 1)
+        self.end = self.right - BEYOND
+        if self.direct:
+            # Words stand behind the last step; what is still to be trained is room for them.
+            low = step_axis(min(firsts), planned, 0, 1).low
+            done = (last - low) / max(1, planned - low)
+            self.end = min(self.end, self.left + (self.right - ENDS - self.left) / max(done, 0.1))
+        return step_axis(min(firsts), planned, self.left, self.end)
 
     def frame(self, chart: _Chart) -> None:
         picture, axis = self.picture, chart.axis
@@ -193,20 +206,23 @@ class _Drawing:
         elif best is not None:
             value = value_of(best, self.metric)
             words = f"best{'' if value is None else ' ' + said(value)} at step {best['step']:,}"
-        if words and x + 20 + wide(words, 11) <= self.right:
+        tested = None if self.compared else value_of(self.runs[0].get("test") or {}, self.metric)
+        if tested is not None:
+            words += f"{' · ' if words else ''}test {said(tested)}"
+        if words.startswith("best"):
             training_marks.ring(self.picture, x + 5, y - 4, 5)
-            self.picture.text(x + 16, y, words, size=11, colour=colours.QUIET)
+            x += 16
+        self.picture.text(x, y, fitted(words, self.right - x, 11), size=11, colour=colours.QUIET)
 
-    def step_ticks(self, charts: Sequence[_Chart]) -> None:
-        for chart in charts:
-            low = 8 if chart is charts[-1] else 4
-            for value, _ in self.x.ticks:
-                x = self.x(value)
-                self.picture.line(x, chart.axis.start, x, chart.axis.start + low - 4, colour=colours.EDGE)
+    def step_ticks(self) -> None:
         y = self.y + 20
-        for value, words in self.x.ticks:
-            self.picture.text(self.x(value), y, words, size=11, colour=colours.QUIET, anchor="middle")
         self.picture.text(self.left - 8, y, "step", size=11, colour=colours.QUIET, anchor="end")
+        for value, words in self.x.ticks:
+            self.picture.line(self.x(value), self.y, self.x(value), self.y + 4, colour=colours.EDGE)
+            half = wide(words, 11) / 2
+            x = min(self.x(value), self.picture.width - 4 - half)
+            if x - half >= self.left - 8 + 4:  # else it would meet the word
+                self.picture.text(x, y, words, size=11, colour=colours.QUIET, anchor="middle")
         self.y = y
 
     # Curves
@@ -246,7 +262,7 @@ class _Drawing:
 
     def band(self, chart: _Chart, run: Run, hue: int) -> None:
         """From the lowest to the highest loss behind each point, where a point is the mean of several."""
-        if (number(run.get("every")) or 1) <= 1:
+        if not _thinned(run):
             return
         stretch: list[tuple[float, float, float]] = []
         for point in [*(run.get("points") or []), None]:
@@ -307,30 +323,31 @@ class _Drawing:
         """The newest value at the end of each curve, one clear of the other."""
         run = self.runs[0]
         metric = self.metric if chart.kind == "metric" else "loss"
-        told = [(e["step"], value_of(e, metric)) for e in evaluations(run)]
-        ends = {"evaluation": (_last(told), WORDS[1])}
+        curves = [("evaluation", WORDS[1], [(e["step"], value_of(e, metric)) for e in evaluations(run)])]
         if chart.kind == "loss":
-            ends["training"] = (_last(losses(run)), WORDS[0])
+            curves.append(("training", WORDS[0], losses(run)))
         if chart.kind == "rate":
-            rates = [(point[1], number(point[5])) for point in run.get("points") or []]
-            ends = {"": (_last(rates), colours.QUIET)}
-        found = [(chart.axis(end[1]), name, end[1], colour) for name, (end, colour) in ends.items() if end]
-        if not found:
+            curves = [("", colours.QUIET, [(point[1], number(point[5])) for point in run.get("points") or []])]
+        ends = [(name, colour, end) for name, colour, points in curves for end in [_last(points)] if end]
+        if not ends:
             return
         tall = 28 if chart.kind == "loss" else 16
-        low, high = chart.axis.start, chart.axis.end
-        x = max(self.x(end[0]) for end, _ in ends.values() if end) + 12
-        for y, (_, name, value, colour) in zip(
-            _spread([item[0] for item in found], tall, high, low), found, strict=True
-        ):
+        top, bottom = chart.axis.end, chart.axis.start
+        x = 12 + max(self.x(step) for _, _, (step, _) in ends)
+        places = _spread([chart.axis(value) for _, _, (_, value) in ends], tall, top, bottom)
+        for (name, colour, (_, value)), y in zip(ends, places, strict=True):
+            # No line of the grid goes through the words; the axis stays whole.
+            across = min(max(wide(said(value), 13, True), wide(name, 11)), self.end - x)
+            if across > 0:
+                above = y - tall / 2
+                deep = min(above + tall, bottom - 1) - above
+                self.picture.rectangle(x - 4, above, across + 4, deep, fill=colours.SURFACE)
             if chart.kind == "loss":
                 self.picture.text(x, y - 4, name, size=11, colour=colour)
                 self.picture.text(x, y + 11, said(value), colour=colour, weight=600)
             else:
-                bold = chart.kind == "metric"
-                self.picture.text(
-                    x, y + 4, said(value), size=13 if bold else 11, colour=colour, weight=600 if bold else 400
-                )
+                size, weight = (13, 600) if chart.kind == "metric" else (11, 400)
+                self.picture.text(x, y + 4, said(value), size=size, colour=colour, weight=weight)
 
     def entries(self, log: bool) -> list[Entry]:
         """What the legend tells: nothing that the drawing does not have."""
@@ -343,7 +360,7 @@ class _Drawing:
                 found.append(Entry("training", "training", -1 if self.compared else 0))
             if any(evaluations(run) for run in runs):
                 found.append(Entry("evaluation", "evaluation", -1 if self.compared else 1))
-        every = {number(run.get("every")) or 1 for run in runs if run.get("points")} - {1.0}
+        every = {run["every"] for run in runs if _thinned(run)}
         if every:
             many = f"{min(every):,.0f}" if len(every) == 1 else "several"
             found.append(Entry("band", f"lowest to highest of {many} log lines"))
@@ -353,6 +370,11 @@ class _Drawing:
         if lost or any(_lost(e) for run in runs for e in evaluations(run)):
             found.append(Entry("cross", "not a number"))
         return found
+
+
+def _thinned(run: Run) -> bool:
+    """Whether a point is the mean of several, and so has a lowest and a highest one behind it."""
+    return bool(run.get("points")) and (number(run.get("every")) or 1) > 1
 
 
 def _lost(evaluation: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Optional
 from biollm_widgets.widgets.axes import number, said
 from biollm_widgets.widgets.twin import Table
 
+MOST_CLASSES = 4  # whose confusion is told in full
 MOST_ROWS = 30  # evaluations in a table; the last ones
 
 Shot = Mapping[str, Any]
@@ -100,6 +101,7 @@ def _told(shot: Shot, run: Run) -> list[str]:
     value = value_of(test, leading(shot))
     if value is not None:
         sentences.append(f"The test after training has {called(shot, leading(shot))} {said(value)}.")
+    sentences += _confused(run)
     many = len(run.get("checkpoints") or [])
     if many:
         last = f"the last at step {run['checkpoints'][-1]:,}"
@@ -107,11 +109,31 @@ def _told(shot: Shot, run: Run) -> list[str]:
     return sentences
 
 
+def _confused(run: Run) -> list[str]:
+    """What each class was said to be, for a few classes; how many were right, for more."""
+    rows, source = newest_confusion(run) or ([], "")
+    labels = run.get("labels") or []
+    labels = [str(label) for label in labels] if len(labels) == len(rows) else [str(i) for i in range(len(rows))]
+    if not rows or not all(len(row) == len(rows) for row in rows):
+        return []
+    counts = [[number(count) or 0 for count in row] for row in rows]
+    if len(rows) > MOST_CLASSES:
+        right, total = sum(row[i] for i, row in enumerate(counts)), sum(map(sum, counts))
+        return [f"{source}: {right:,.0f} of {total:,.0f} right."]
+    told = []
+    for label, row in zip(labels, counts, strict=True):
+        to_be = ", ".join(f"{count:,.0f} {name}" for count, name in zip(row, labels, strict=True))
+        told.append(f"of {sum(row):,.0f} that are {label} these were said: {to_be}")
+    return [f"{source}: {'; '.join(told)}."]
+
+
 def _went(name: str, values: Sequence[tuple[float, float]]) -> str:
     (first, begin), (last, end) = values[0], values[-1]
     if len(values) == 1:
         return f"{name} was {said(begin)} at step {said(first)}."
-    went = "fell" if end < begin else "rose" if end > begin else "stayed the same"
+    if begin == end:
+        return f"{name} was {said(end)} at step {said(first)} and at step {said(last)}."
+    went = "fell" if end < begin else "rose"
     return f"{name} {went} from {said(begin)} at step {said(first)} to {said(end)} at step {said(last)}."
 
 
