@@ -28,6 +28,8 @@ class TrainingLines:
     def add(self, step: int, loss: Optional[float], rate: Optional[float], grad: Optional[float]) -> None:
         """One more line; None for what it does not hold."""
         self.step.append(step)
+        if grad is not None and not math.isfinite(grad):
+            grad = math.inf  # nan stands for a line without one
         for column, value in ((self.loss, loss), (self.rate, rate), (self.grad, grad)):
             column.append(math.nan if value is None else value)
 

@@ -140,6 +140,8 @@ class RunLog:
         self.lines.add(self.step, values.get("loss"), values.get("learning_rate"), values.get("grad_norm"))
 
     def _take_phase(self, event: dict[str, Any]) -> None:
+        if self.end is not None:
+            return  # an evaluation of somebody's own, after training
         self.phase = event["phase"]
         self.done, self.of = event.get("done"), event.get("of")
 
@@ -183,7 +185,7 @@ class RunLog:
     def _at(self, event: dict[str, Any]) -> None:
         self.step = int(event.get("step") or 0)
         self.epoch = float(event.get("epoch") or self.epoch)
-        if self.phase in ("idle", "evaluating", "saving") and event["event"] in ("step", "log"):
+        if self.phase in ("idle", "evaluating", "saving") and event["event"] == "step":
             self.phase, self.done, self.of = "training", None, None
 
     # What it says.

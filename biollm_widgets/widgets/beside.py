@@ -1,0 +1,161 @@
+"""Work in a thread beside a notebook: the cell waits for it, and the page's clicks come through meanwhile.
+
+Tried on ipykernel 6.29 and 7 (who can press a button while a cell works, also after the page was loaded again, and
+whether the next cell waits): only a thread of its own with a cell that awaits a pump of front-end events does all of
+it on both. Where there is no such pump (a kernel that is not ipykernel, an ipykernel that the pump does not know), the
+cell awaits the thread alone: the order of cells holds, and clicks come through on ipykernel 7, or else when a cell ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Optional
+
+from biollm_widgets.widgets.printing import prints_to
+
+TICK = 0.05  # seconds between two looks at what the page has sent
+
+
+def in_kernel() -> bool:
+    """Whether this is a cell of a notebook with a front end that can send clicks."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
+
+
+class Work:
+    """A function in a thread of its own.
+
+    Parameters
+    ----------
+    function
+        Its result or its exception is what `result` gives.
+    said
+        Called with each line that the thread prints: elsewhere it would land in whatever cell is the newest.
+    """
+
+    def __init__(self, function: Callable[[], Any], said: Callable[[str], None]) -> None:
+        self.function, self.said = function, said
+        self.value: Any = None
+        self.error: Optional[BaseException] = None
+        context = contextvars.copy_context()
+        self.thread = threading.Thread(target=context.run, args=(self._run,), name="training", daemon=True)
+        self.thread.start()
+
+    @property
+    def done(self) -> bool:
+        return not self.thread.is_alive()
+
+    def result(self) -> Any:
+        self.thread.join()
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+    def _run(self) -> None:
+        try:
+            with prints_to(self.said):
+                self.value = self.function()
+        except BaseException as error:
+            self.error = error
+
+
+class Interrupts:
+    """The notebook's own interrupt, while a cell waits: the first asks to stop, the second leaves the cell."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.stop, self.count = stop, 0
+        self._before: Any = None
+        self._held = False
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
+            self._before = signal.signal(signal.SIGINT, self._hear)
+            self._held = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._held:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _hear(self, *_: Any) -> None:
+        self.count += 1
+        if self.count == 1:
+            self.stop()
+
+    def leave(self) -> None:
+        """Raise what a second interrupt asks for."""
+        if self.count > 1:
+            raise KeyboardInterrupt("The cell was left; training ends by itself after the step at hand.")
+
+
+def pump() -> Any:
+    """What lets front-end events through while a cell runs; None where there is none."""
+    try:
+        from jupyter_ui_poll import ui_events
+
+        return ui_events()
+    except Exception:  # another kernel, or one whose insides have changed
+        return None
+
+
+async def wait(work: Work, tick: Callable[[], None], stop: Callable[[], None]) -> Any:
+    """Await the work; `tick` is called about twenty times a second, `stop` at an interrupt.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At the second interrupt.
+    """
+    events = pump()
+    with Interrupts(stop) as interrupts:
+        if events is None:
+            await _loop(work, tick, stop, interrupts, None)
+        else:
+            async with events as poll:
+                await _loop(work, tick, stop, interrupts, poll)
+    return work.result()
+
+
+async def _loop(
+    work: Work, tick: Callable[[], None], stop: Callable[[], None], interrupts: Interrupts, poll: Any
+) -> None:
+    while not work.done:
+        try:
+            if poll is not None:
+                await poll(10)
+            tick()
+            await asyncio.sleep(TICK)
+        except asyncio.CancelledError:
+            # How a host without signals says "interrupt".
+            interrupts.count += 1
+            stop()
+        interrupts.leave()
+
+
+def wait_here(work: Work, tick: Callable[[], None], stop: Callable[[], None]) -> Any:
+    """The same for a cell that does not await: it blocks, and lets events through by itself."""
+    events = pump()
+    with Interrupts(stop) as interrupts:
+        if events is None:
+            _turn(work, tick, interrupts, lambda _: None)
+        else:
+            with events as poll:
+                _turn(work, tick, interrupts, poll)
+    return work.result()
+
+
+def _turn(work: Work, tick: Callable[[], None], interrupts: Interrupts, poll: Callable[[int], Any]) -> None:
+    while not work.done:
+        poll(10)
+        tick()
+        interrupts.leave()
+        time.sleep(TICK)
+    sys.stdout.flush()

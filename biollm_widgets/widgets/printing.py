@@ -1,0 +1,106 @@
+"""What a thread prints, caught; what all others print goes where it always went."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_lines: dict[int, _Lines] = {}  # by the thread that is listened to
+_turn = threading.Lock()
+
+
+class _Lines:
+    """Pieces of text as whole lines; what a carriage return begins anew replaces what stood there."""
+
+    def __init__(self, said: Callable[[str], None]) -> None:
+        self.said, self.rest = said, ""
+
+    def write(self, text: str) -> None:
+        *whole, self.rest = (self.rest + text).split("\n")
+        for line in whole:
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        shown = line.rstrip("\r").rpartition("\r")[2].rstrip()
+        if shown:
+            self.said(shown)
+
+    def close(self) -> None:
+        self.say(self.rest)
+        self.rest = ""
+
+
+class _Split:
+    """A stream that a caught thread does not write to."""
+
+    def __init__(self, stream: Any) -> None:
+        self.__dict__["stream"] = stream
+
+    def write(self, text: str) -> int:
+        lines = _lines.get(threading.get_ident())
+        if lines is None:
+            return self.stream.write(text)
+        lines.write(text)
+        return len(text)
+
+    def isatty(self) -> bool:
+        return threading.get_ident() not in _lines and self.stream.isatty()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["stream"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.stream, name, value)
+
+
+class _Caught(logging.Filter):
+    """Keeps a caught thread's records from a handler, which holds on to the stream that it was made with."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        super().__init__()
+        self.handler = handler
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        lines = _lines.get(threading.get_ident())
+        if lines is None:
+            return True
+        lines.write(self.handler.format(record) + "\n")
+        return False
+
+
+@contextmanager
+def prints_to(said: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, lines that this thread prints or logs are given to `said`."""
+    me = threading.get_ident()
+    lines = _Lines(said)
+    splits = {}
+    filters: list[tuple[logging.Handler, _Caught]] = []
+    with _turn:
+        _lines[me] = lines
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if not isinstance(stream, _Split):
+                splits[name] = _Split(stream)
+                setattr(sys, name, splits[name])
+        for logger in (logging.getLogger(), logging.getLogger("transformers"), logging.getLogger("accelerate")):
+            for handler in logger.handlers:
+                if type(handler) is logging.StreamHandler:
+                    caught = _Caught(handler)
+                    handler.addFilter(caught)
+                    filters.append((handler, caught))
+    try:
+        yield
+    finally:
+        with _turn:
+            lines.close()
+            del _lines[me]
+            for handler, caught in filters:
+                handler.removeFilter(caught)
+            for name, split in splits.items():
+                # Somebody may have put a stream of their own there meanwhile, and another thread may be listened to.
+                if getattr(sys, name) is split and not _lines:
+                    setattr(sys, name, split.stream)
