@@ -13,7 +13,7 @@ MOST, LEAST = 1e300, 1e-290
 # Type is not measured: what letters take at most in the fonts of a page, as a share of their size (DejaVu Sans is the
 # widest of them).
 NARROW_LETTERS = frozenset("iljtfrI.,:;'|!()[]/ ")
-WIDE_LETTERS = frozenset("mwMW@%")
+WIDE_LETTERS = frozenset("mwMW@%−+=…")
 
 
 @dataclass(frozen=True)

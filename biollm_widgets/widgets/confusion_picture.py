@@ -15,7 +15,7 @@ HUE = colours.BRIGHT[0]
 CELLS = {1: 72, 2: 72, 3: 56, 4: 48, 5: 40, 6: 36, 7: 32, 8: 32}  # the side of a cell, by the number of classes
 NUMBERED = 8  # classes, up to which numbers stand in the cells
 MOST = 50  # classes: above, a cell would be less than four pixels
-LABELS = 88  # pixels for the names of the rows, at most
+LABELS, LEAST = 88, 56  # pixels for the names of the rows, at most and at least
 LINE = 12  # pixels that a row needs for its name
 
 
@@ -29,11 +29,16 @@ class Confusion:
         The names of the classes; they are numbered from 0 where there are not n.
     title : str
         What the counts are from.
+    room : float
+        CSS pixels that it may be wide; cells are smaller where it has less than they would like.
     """
 
-    def __init__(self, rows: Sequence[Sequence[Any]], labels: Optional[Sequence[Any]], title: str) -> None:
+    def __init__(
+        self, rows: Sequence[Sequence[Any]], labels: Optional[Sequence[Any]], title: str, room: float = 480
+    ) -> None:
         self.rows = [[max(0.0, number(value) or 0.0) for value in row] for row in rows]
         self.title = title
+        self.room = room
         n = len(self.rows)
         self.labels = [str(label) for label in labels] if labels and len(labels) == n else [str(i) for i in range(n)]
         columns = [fitted(label, self.cell() - 4, 11) for label in self.labels]
@@ -43,19 +48,17 @@ class Confusion:
             self.columns = [str(i + 1) for i in range(n)]
             self.labels = [f"{i + 1} {label}" for i, label in enumerate(self.labels)]
 
-    @staticmethod
-    def fits(rows: Any) -> bool:
-        """Whether this is a square of numbers."""
-        return bool(rows) and all(isinstance(row, (list, tuple)) and len(row) == len(rows) for row in rows)
-
     def cell(self) -> float:
-        return CELLS.get(len(self.rows), 200 // max(1, len(self.rows)))
+        """The side of a cell."""
+        n = len(self.rows)
+        return max(1, min(CELLS.get(n, 200 // n), (self.room - LEAST) // n))
 
     def names(self) -> float:
         """The width of the names of the rows, with the gap beside them."""
         if self.cell() < LINE:
             return 0
-        return min(LABELS, max(wide(label, 11) for label in self.labels)) + 8
+        room = min(LABELS, self.room - self.cell() * len(self.rows) - 8)
+        return min(room, max(wide(label, 11) for label in self.labels)) + 8
 
     def width(self) -> float:
         """How wide the drawing is."""
@@ -144,5 +147,6 @@ def _count(count: float, room: float) -> tuple[str, int]:
             return words, size
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= unit:
-            return f"{count / unit:.3g}{name}" if count < 10 * unit else f"{count / unit:.0f}{name}", 11
+            short = f"{count / unit:.3g}{name}"
+            return short if wide(short, 11, True) <= room else f"{count / unit:.0f}{name}", 11
     return words, 11

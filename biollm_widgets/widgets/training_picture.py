@@ -140,9 +140,9 @@ class _Drawing:
 
     def confusion(self) -> Optional[Confusion]:
         found = newest_confusion(self.runs[0]) if len(self.runs) == 1 else None
-        if found is None or not Confusion.fits(found[0]):
+        if found is None:
             return None
-        return Confusion(found[0], self.runs[0].get("labels"), found[1])
+        return Confusion(found[0], self.runs[0].get("labels"), found[1], self.right - MARGIN)
 
     # Charts and their axes
 

@@ -48,10 +48,14 @@ def best_of(run: Run) -> Optional[Mapping[str, Any]]:
 def newest_confusion(run: Run) -> Optional[tuple[list[list[Any]], str]]:
     """The confusion matrix of the newest evaluation that has one, else of the test; and what it is from."""
     for evaluation in reversed(evaluations(run)):
-        if evaluation.get("confusion"):
+        if _square(evaluation.get("confusion")):
             return evaluation["confusion"], f"Evaluation at step {evaluation['step']:,}"
     test = run.get("test") or {}
-    return (test["confusion"], "Test after training") if test.get("confusion") else None
+    return (test["confusion"], "Test after training") if _square(test.get("confusion")) else None
+
+
+def _square(rows: Any) -> bool:
+    return bool(rows) and all(isinstance(row, (list, tuple)) and len(row) == len(rows) for row in rows)
 
 
 def last_step(run: Run) -> float:
@@ -112,10 +116,10 @@ def _told(shot: Shot, run: Run) -> list[str]:
 def _confused(run: Run) -> list[str]:
     """What each class was said to be, for a few classes; how many were right, for more."""
     rows, source = newest_confusion(run) or ([], "")
+    if not rows:
+        return []
     labels = run.get("labels") or []
     labels = [str(label) for label in labels] if len(labels) == len(rows) else [str(i) for i in range(len(rows))]
-    if not rows or not all(len(row) == len(rows) for row in rows):
-        return []
     counts = [[number(count) or 0 for count in row] for row in rows]
     if len(rows) > MOST_CLASSES:
         right, total = sum(row[i] for i, row in enumerate(counts)), sum(map(sum, counts))

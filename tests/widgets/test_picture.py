@@ -110,6 +110,81 @@ def test_hatches_stay_inside_their_rectangle() -> None:
         assert x1 + y1 == pytest.approx(x2 + y2)
 
 
+def test_a_curve_with_gaps_is_one_path_and_a_lone_point_is_no_stroke() -> None:
+    picture = Picture(100, 60)
+    picture.path([[(0, 0), (10, 5), (20, 0.25)], [(50, 50)], [], [(30, 1), (40, 2)]], colour="#FF0000", thick=2)
+    picture.path([[(5, 5)]])
+    picture.path([[(0, 9), (90, 9)]], dash=(5, 3))
+    first, second = ElementTree.fromstring(picture.to_svg()).iter(f"{SVG}path")
+    assert first.get("d") == "M0 0L10 5 20 0.25M30 1L40 2"
+    assert (first.get("fill"), first.get("stroke-width"), first.get("stroke-dasharray")) == ("none", "2", None)
+    assert second.get("stroke-dasharray") == "5 3"
+
+
+def test_areas_and_circles_are_filled_or_drawn_round() -> None:
+    picture = Picture(100, 60)
+    picture.area([(0, 0), (10, 0), (5, 8)], fill="#FF0000", opacity=0.25)
+    picture.area([(0, 0), (10, 0)], fill="#FF0000")
+    picture.circle(50, 30, 4, fill="#00FF00", stroke="#0000FF", thick=1.5)
+    picture.circle(70, 30, 4, stroke="#0000FF")
+    root = ElementTree.fromstring(picture.to_svg())
+    [area] = root.iter(f"{SVG}path")
+    assert (area.get("d"), area.get("fill-opacity")) == ("M0 0L10 0 5 8Z", "0.25")
+    filled, empty = root.iter(f"{SVG}circle")
+    assert (filled.get("cx"), filled.get("cy"), filled.get("r"), filled.get("stroke-width")) == ("50", "30", "4", "1.5")
+    assert filled.get("fill") is None and empty.get("fill") == "none"
+    assert len(filled.get("class").split()) == 2
+
+
+@pytest.mark.parametrize("shape", ["path", "area", "circle"])
+def test_shapes_take_nothing_but_colours(shape: str) -> None:
+    picture = Picture(20, 20)
+    if shape == "path":
+        picture.path([[(0, 0), (9, 9)]], colour="red}</style>")
+    elif shape == "area":
+        picture.area([(0, 0), (9, 9), (0, 9)], fill="red}</style>")
+    else:
+        picture.circle(5, 5, 3, stroke="red}</style>")
+    for draw in (picture.to_svg, picture.to_png):
+        with pytest.raises(InputError, match="RRGGBB"):
+            draw()
+
+
+def test_a_png_has_the_curves_areas_and_circles_too() -> None:
+    picture = Picture(100, 60, ground="#FFFFFF")
+    picture.path([[(10, 10), (40, 10), (40, 40)], [(60, 10), (90, 10)]], colour="#FF0000", thick=4)
+    picture.area([(60, 20), (90, 20), (90, 50), (60, 50)], fill="#0000FF", opacity=0.25, stroke="#00FF00", thick=2)
+    picture.circle(20, 40, 8, fill="#00FF00", stroke="#000000", thick=2)
+    image = Image.open(BytesIO(picture.to_png(2))).convert("RGB")
+    at = {
+        "curve": (40, 20), "turned": (80, 60), "gap": (100, 20), "area": (150, 70), "edge": (120, 70),
+        "beside": (100, 70), "disc": (40, 80), "rim": (40, 64), "outside": (40, 58),
+    }  # fmt: skip
+    white, red, green = (255, 255, 255), (255, 0, 0), (0, 255, 0)
+    found = {name: image.getpixel(place) for name, place in at.items()}
+    assert found == {
+        "curve": red, "turned": red, "gap": white, "area": (191, 191, 255), "edge": green, "beside": white,
+        "disc": green, "rim": (0, 0, 0), "outside": white,
+    }  # fmt: skip
+
+
+def test_an_area_on_no_ground_is_as_faint_as_on_one() -> None:
+    picture = Picture(20, 20, ground=None)
+    picture.area([(0, 0), (20, 0), (20, 20), (0, 20)], fill="#0000FF", opacity=0.25)
+    picture.area([(-9, -9), (-5, -9), (-5, -5)], fill="#0000FF", opacity=0.25)  # outside
+    red, green, blue, alpha = Image.open(BytesIO(picture.to_png(1))).getpixel((10, 10))
+    assert (red, green, blue) == (0, 0, 255) and alpha == pytest.approx(64, abs=1)
+
+
+def test_dashes_go_on_round_corners() -> None:
+    corner = [(0.0, 0.0), (7.0, 0.0), (7.0, 20.0)]
+    strokes = list(picture_png._dashes(corner, (5, 3)))
+    assert strokes[0] == [(0, 0), (5, 0)]
+    assert strokes[1] == [(7, 1), (7, 6)]  # the gap went 2 to the right and 1 down
+    assert strokes[-1] == [(7, 17), (7, 20)]
+    assert list(picture_png._dashes(corner[:2], (50, 3))) == [[(0, 0), (7, 0)]]
+
+
 def test_a_very_long_picture_is_made_smaller_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture_png, "MOST_PIXELS", 400_000)
     image = Image.open(BytesIO(Picture(100, 60_000).to_png(4)))
