@@ -16,8 +16,13 @@ FEW = 10  # logged lines below which a trend is none
 
 def hints(log: RunLog) -> list[str]:
     """Sentences, the most urgent first; none when there is nothing to say."""
-    found = [rule(log) for rule in RULES]
-    return [words for words in found if words]
+    return list(hints_by_rule(log).values())
+
+
+def hints_by_rule(log: RunLog) -> dict[str, str]:
+    """The same, by the name of what gives them: a hint stays the same one while its numbers change."""
+    found = {rule.__name__: rule(log) for rule in RULES}
+    return {name: words for name, words in found.items() if words}
 
 
 def not_a_number(log: RunLog) -> str:

@@ -50,6 +50,8 @@ class RunLog:
 
     Attributes
     ----------
+    given
+        A name that a person gave it.
     lines
         What was logged while training.
     evaluations, tests
@@ -61,7 +63,7 @@ class RunLog:
         The end event, None as long as it runs.
     """
 
-    name: str = ""
+    given: str = ""
     start: dict[str, Any] = field(default_factory=dict)
     lines: TrainingLines = field(default_factory=TrainingLines)
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -108,7 +110,6 @@ class RunLog:
         if self.chosen_step is not None and self.chosen_step > at:
             self.chosen_step = None
         self.start = event
-        self.name = self.name or str(event.get("name") or "")
         self.step, self.epoch, self.phase, self.end = at, 0.0, "training", None
         if event.get("epochs") and event.get("steps"):
             self.epoch = at / event["steps"] * event["epochs"]
@@ -189,6 +190,11 @@ class RunLog:
             self.phase, self.done, self.of = "training", None, None
 
     # What it says.
+
+    @property
+    def name(self) -> str:
+        """What it is called: by a person, or by the run itself."""
+        return self.given or str(self.start.get("name") or "")
 
     @property
     def steps(self) -> Optional[int]:

@@ -7,7 +7,7 @@ from typing import Any, Optional, TextIO
 
 from tqdm import tqdm
 
-from biollm_widgets.runs.hints import hints
+from biollm_widgets.runs.hints import hints_by_rule
 from biollm_widgets.runs.log import RunLog
 from biollm_widgets.runs.words import name_of, number
 
@@ -76,11 +76,10 @@ class TerminalBar:
         return f"Step {event['step']:,}: evaluation {scores}{best}."
 
     def advise(self) -> None:
-        """Each hint once; its numbers change, its first words do not."""
-        for hint in hints(self.log):
-            kind = hint[:24]
-            if kind not in self.told:
-                self.told.add(kind)
+        """Each hint once: the next evaluation would only change its numbers."""
+        for rule, hint in hints_by_rule(self.log).items():
+            if rule not in self.told:
+                self.told.add(rule)
                 self.write(f"Hint: {hint}")
 
     def write(self, words: str) -> None:

@@ -47,6 +47,11 @@ class TrainingSheet:
         self.serial = 0
         self._sent: dict[str, Any] = {}
 
+    def begin(self) -> None:
+        """Make room for a run that begins: what stood here before it is gone, what was laid over stays."""
+        self.runs[0] = RunLog(self.runs[0].given)
+        self.notice = None
+
     @property
     def log(self) -> RunLog:
         """The run that all others are compared with."""
@@ -98,11 +103,14 @@ class TrainingSheet:
     def news(self) -> Optional[dict[str, Any]]:
         """What is new since the last call, as a message for the page: None, {"news": ...} or {"fresh": shot}."""
         before, log = self._sent, self.log
-        fresh = {"runs": len(self.runs), "start": id(log.start), "settings": [id(run.start) for run in self.runs]}
-        if not before or any(before[name] != value for name, value in fresh.items()):
+        # The very objects: every start event is another one, and so is every run.
+        known_by = [part for run in self.runs for part in (run, run.start)]
+        if not before or len(known_by) != len(before["by"]) or any(
+            a is not b for a, b in zip(known_by, before["by"], strict=True)
+        ):  # fmt: skip
             self.serial += 1
             shot = self.shot()
-            self._sent = {**fresh, "words": self._words(), "said": log.said_count, "run": shot["runs"][0]}
+            self._sent = {"by": known_by, "words": self._words(), "said": log.said_count, "run": shot["runs"][0]}
             return {"fresh": shot}
         now = self._words()
         news: dict[str, Any] = {name: value for name, value in now.items() if before["words"].get(name) != value}
