@@ -18,9 +18,9 @@ from biollm_widgets.dna.comparison import (
     Classification,
     Score,
 )
-from biollm_widgets.scores import SCORES, accuracy, bootstrap, confusion, interval, macro_f1, mcc
 from biollm_widgets.dna.seeds import checked_seed
 from biollm_widgets.errors import InputError
+from biollm_widgets.scores import SCORES, accuracy, bootstrap, confusion, interval, macro_f1, mcc
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # C of the logistic regression, smaller is smoother; chosen by cross-validation
 TUNING_ROWS = 5_000  # enough to choose C by; more only costs time

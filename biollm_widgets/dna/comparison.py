@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from biollm_widgets.scores import SCORES, per_class
 from biollm_widgets.errors import InputError
+from biollm_widgets.scores import SCORES, per_class
 
 NAIVE_BAYES, LOGISTIC, MAJORITY = "naive Bayes", "logistic regression", "majority class"
 EMBEDDING, CONTROL, NOTHING = "embedding", "random weights", "nothing"

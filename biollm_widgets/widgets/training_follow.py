@@ -79,8 +79,8 @@ class Follower:
             self._notice(f"{self.path} is not there yet, or empty; this view begins when the training does.")
         elif log.running and quiet > SILENT:
             self._notice(
-                f"Nothing new in {self.path} for {clock(quiet // 10 * 10)} minutes: the job is at a long step, waits, or "
-                "was ended. Its log file, or squeue, tells which."
+                f"Nothing new in {self.path} for {clock(quiet // 10 * 10)} minutes: the job is at a long step, waits, "
+                "or was ended. Its log file, or squeue, tells which."
             )
         else:
             self.progress._sheet.notice = None
