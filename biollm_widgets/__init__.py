@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from biollm_widgets.sequences import clean_dna, clean_protein, read_fasta
     from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, tokenize
     from biollm_widgets.widgets.token_view import TokenView
+    from biollm_widgets.widgets.training_progress import TrainingProgress
 
 # name -> the module that holds it
 _HOMES = {
@@ -44,6 +45,7 @@ _HOMES = {
     "InputError": "errors",
     "KmerTokenizer": "tokenization",
     "TokenView": "widgets.token_view",
+    "TrainingProgress": "widgets.training_progress",
     "classify": "dna.classification",
     "clean_dna": "sequences",
     "clean_protein": "sequences",
@@ -70,6 +72,7 @@ __all__ = [
     "InputError",
     "KmerTokenizer",
     "TokenView",
+    "TrainingProgress",
     "classify",
     "clean_dna",
     "clean_protein",

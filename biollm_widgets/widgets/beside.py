@@ -3,7 +3,7 @@
 Tried on ipykernel 6.29 and 7 (who can press a button while a cell works, also after the page was loaded again, and
 whether the next cell waits): only a thread of its own with a cell that awaits a pump of front-end events does all of
 it on both. Where there is no such pump (a kernel that is not ipykernel, an ipykernel that the pump does not know), the
-cell awaits the thread alone: the order of cells holds, and clicks come through on ipykernel 7, or else when a cell ends.
+cell awaits the thread alone: the order of cells holds, and clicks come through on ipykernel 7, or else when it ends.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from biollm_widgets.widgets.training_files import FILES, evaluation_frame, lines
 from biollm_widgets.widgets.training_picture import draw_progress
 from biollm_widgets.widgets.training_sheet import TrainingSheet
 from biollm_widgets.widgets.training_words import describe, progress_tables
-from biollm_widgets.widgets.twin import Table, twin
+from biollm_widgets.widgets.twin import Content, Table, twin
 
 if TYPE_CHECKING:
     import pandas
@@ -60,7 +60,10 @@ class TrainingProgress(Widget):
 
     _esm = module("training_chart", "training_progress")
     _css = sheet("training_progress")
-    _parts: ClassVar = {"training_panels": ("hand", "training_panels")}
+    _parts: ClassVar = {
+        "training_panels": ("hand", "training_panels"),
+        "training_reading": ("training_reading",),
+    }
 
     # Made anew whenever a page asks for the state: what is sent while a run goes on are differences only.
     _shot = traitlets.Dict({"serial": -1}).tag(sync=True, to_json=lambda _, widget: widget._whole())
@@ -279,9 +282,7 @@ class TrainingProgress(Widget):
         known = [one for one in log.evaluations if one.confusion and step in (None, one.step)]
         if not known:
             at = "" if step is None else f" at step {step}"
-            raise InputError(
-                f"There is no confusion matrix{at}; a classifier's evaluation with progress.fit gives one."
-            )
+            raise InputError(f"There is no confusion matrix{at}; evaluations of a classifier in progress.fit have one.")
         labels = log.labels
         return pd.DataFrame(known[-1].confusion, index=labels, columns=labels).rename_axis(index="is", columns="said")
 
@@ -342,7 +343,8 @@ class TrainingProgress(Widget):
         notes = [shot["line"], shot["doing"], *notice["words"], *(f"Hint: {hint}" for hint in shot["hints"])]
         if notice["code"]:
             notes.append(f"To go on: {notice['code']}")
-        settings, details = shot["settings"], []
+        settings = shot["settings"]
+        details: list[tuple[str, Content]] = []
         if settings["rows"]:
             details.append(("Settings", Table(settings["header"], settings["rows"])))
         if shot["said"]:

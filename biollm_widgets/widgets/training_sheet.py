@@ -1,8 +1,8 @@
 """What a page and a picture show of one run or of several: the shot, and what has changed since the last one.
 
-A shot is plain JSON: words (`title`, `line`, `doing`, `notice`, `hints`), the `phase`, the `buttons` that make sense, and
-for each run its training points, evaluations, checkpoints and labels. It holds at most `POINTS` training points and
-`EVALUATIONS` evaluations over all runs, however long they are.
+A shot is plain JSON: words (`title`, `line`, `doing`, `notice`, `hints`), the `phase`, the `buttons` that make sense,
+and for each run its training points, evaluations, checkpoints and labels. It holds at most `POINTS` training points
+and `EVALUATIONS` evaluations over all runs, however long they are.
 """
 
 from __future__ import annotations
