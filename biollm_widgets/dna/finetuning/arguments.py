@@ -259,6 +259,8 @@ def _check_own(own: Flags, given: Mapping[str, Any]) -> None:
         raise InputError("--data_path is missing; name the folder with train.csv, dev.csv and test.csv.")
     if own.rung not in RUNGS:
         raise InputError(f"--rung is one of {', '.join(RUNGS)}, not {own.rung!r}.")
+    if own.progress is not None and (isinstance(given["progress"], bool) or not own.progress.strip()):
+        raise InputError("--progress takes the name of a file; give one, or leave the flag out.")
     if own.use_lora:
         if "rung" in given and own.rung != "lora":
             raise InputError(f"--use_lora means --rung lora, and --rung {own.rung} is given too; leave one out.")

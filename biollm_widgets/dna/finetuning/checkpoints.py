@@ -28,17 +28,22 @@ def settings_of(own: Any, training: Any, data: str, model: str, processes: int) 
         *("eval_strategy", "eval_steps", "eval_delay", "save_strategy", "save_steps", "load_best_model_at_end"),
         *("metric_for_best_model", "greater_is_better", "dataloader_drop_last"),
     )
-    own_names = ["kmer", "model_max_length", "rung", "group_by_length"]
-    if own.rung == "top":
-        own_names.append("top_layers")
-    if own.rung == "lora":
-        own_names += ["lora_r", "lora_alpha", "lora_dropout", "lora_target_modules"]
-    found = {name: getattr(own, name) for name in own_names}
+    found = {name: getattr(own, name) for name in own_names(own)}
     found.update({name: getattr(training, name) for name in training_names if hasattr(training, name)})
     found["sequences_a_step"] = training.per_device_train_batch_size * training.gradient_accumulation_steps * processes
     found["data"] = data
     found["model"] = model
     return json.loads(json.dumps(found, default=lambda value: str(getattr(value, "value", value))))
+
+
+def own_names(own: Any) -> list[str]:
+    """Those of our flags that decide the outcome of a run."""
+    names = ["kmer", "model_max_length", "rung", "group_by_length"]
+    if own.rung == "top":
+        names.append("top_layers")
+    if own.rung == "lora":
+        names += ["lora_r", "lora_alpha", "lora_dropout", "lora_target_modules"]
+    return names
 
 
 def mark_whole(checkpoint: Path, settings: dict[str, Any]) -> None:

@@ -42,6 +42,9 @@ class Flags:
     find_unused_parameters: bool = flag(False, "for several processes: look for parameters that got no gradient")
     eval_and_save_results: bool = flag(True, "evaluate on test.csv at the end and write results/<run_name>/")
     save_model: bool = flag(False, "also save the final model into output_dir itself")
+    progress: Optional[str] = flag(
+        None, "a file that gets a line of JSON for whatever happens; TrainingProgress.follow shows it live"
+    )
     cache_dir: Optional[str] = flag(None, "where downloaded models are kept (default: the Hugging Face cache)")
 
 
@@ -108,7 +111,7 @@ SECTIONS = {
     "Checkpoints and results": (
         *("output_dir", "run_name", "overwrite_output_dir", "eval_strategy", "eval_steps", "save_steps"),
         *("save_total_limit", "load_best_model_at_end", "logging_steps", "eval_and_save_results", "save_model"),
-        *("report_to",),
+        *("progress", "report_to"),
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -23,12 +24,13 @@ from transformers import TrainerState, TrainingArguments
 from transformers.utils import logging as transformers_logging
 
 from biollm_widgets.dna.audit import audit
-from biollm_widgets.dna.finetuning import checkpoints, results, rungs
+from biollm_widgets.dna.finetuning import arguments, checkpoints, results, rungs
 from biollm_widgets.dna.finetuning.arguments import settle
 from biollm_widgets.dna.finetuning.batches import StepBatches
 from biollm_widgets.dna.finetuning.data import Rows, encode_splits, fingerprint
 from biollm_widgets.dna.finetuning.flags import Flags
 from biollm_widgets.dna.finetuning.plan import Plan, make_plan
+from biollm_widgets.dna.finetuning.progress import Progress, in_a_sentence
 from biollm_widgets.dna.finetuning.results import FinetuneResult
 from biollm_widgets.dna.finetuning.stored import store
 from biollm_widgets.dna.finetuning.trainer import FineTuner
@@ -65,7 +67,7 @@ def finetune(
         Set it from any thread to stop after the step at hand, with a checkpoint; the result has `finished=False`.
     **flags
         `model_name_or_path`, `learning_rate`, `num_train_epochs`, `per_device_train_batch_size`, `output_dir`,
-        `run_name`, `rung`, ...
+        `run_name`, `rung`, ... `progress` names a file that gets a line for whatever happens, while it happens.
 
     Returns
     -------
@@ -80,9 +82,10 @@ def finetune(
         A KeyboardInterrupt: Ctrl-C or SIGTERM came, and a checkpoint is there to go on from.
     """
     with no_traces_in_the_environment(), no_bars_of_loading():
-        own, training, notes = settle({"data_path": data_path, **flags})
+        given = {"data_path": data_path, **flags}
+        own, training, notes = settle(given)
         with StopRequest(stop, quiet=training.process_index != 0) as request:
-            run = Run(own, training, notes, request, list(callbacks or []))
+            run = Run(own, training, notes, request, list(callbacks or []), given)
             try:
                 return run.go()
             except Stopped:
@@ -122,16 +125,26 @@ class Run:
     """One call of `finetune`, from its arguments to its result; `go` reads as the table of contents."""
 
     def __init__(
-        self, own: Flags, training: TrainingArguments, notes: list[str], request: StopRequest, callbacks: list[Any]
+        self,
+        own: Flags,
+        training: TrainingArguments,
+        notes: list[str],
+        request: StopRequest,
+        callbacks: list[Any],
+        given: dict[str, Any],
     ) -> None:
-        self.own, self.training, self.request, self.callbacks = own, training, request, callbacks
+        self.own, self.training, self.request, self.callbacks, self.given = own, training, request, callbacks, given
         self.notes: list[str] = []
         self.first = training.process_index == 0
+        self.progress = Progress(own.progress, self.first)
         self.folder = Path(str(training.output_dir)).expanduser()
         self.results = self.folder / "results" / str(training.run_name)
         self.reached: Optional[str] = None  # the checkpoint a stop would leave behind
         self.plan = Plan(0, 1)
         training.output_dir = str(self.folder)
+        if training.device.type == "cpu" and training.device.index is not None:
+            # The accelerate of transformers 4.50 numbers the CPU, and torch restores no optimizer to a "cpu:0".
+            setattr(training, "__cached__setup_devices", torch.device("cpu"))
         # Each process weighs its rows itself (batches.py), so there is nothing left to average.
         training.average_tokens_across_devices = False
         if training.n_gpu > 1:
@@ -143,6 +156,22 @@ class Run:
         self.say(*notes)
 
     def go(self) -> FinetuneResult:
+        """The run; how it ends is told in the progress file, whichever way it does."""
+        try:
+            result = self.run()
+        except Stopped as stopped:
+            self.tell_stopped(str(stopped), stopped.step, stopped.checkpoint, stopped.step)
+            raise
+        except BaseException as problem:
+            self.tell_broken(problem)
+            raise
+        if result.finished:
+            self.tell_finished(result)
+        else:
+            self.tell_stopped(result.summary(), result.last_step, result.checkpoint, result.last_step)
+        return result
+
+    def run(self) -> FinetuneResult:
         splits = self.read()
         with self.quiet_unless_first():
             require(self.own.model_name_or_path, "finetune")
@@ -176,6 +205,11 @@ class Run:
             grouped=self.own.group_by_length,
             pad_id=tokenizer.pad_token_id,
             check_stop=self.check_stop,
+        )
+        own = {name: self.settings[name] for name in checkpoints.own_names(self.own)}
+        of_step = {"sequences_a_step": self.settings["sequences_a_step"]}
+        self.progress.record(
+            trainer, str(self.training.run_name), {**own, **of_step, "model": self.own.model_name_or_path}
         )
         began = time.monotonic()
         if not self.train(trainer, start):
@@ -235,6 +269,7 @@ class Run:
                     self.own.overwrite_output_dir,
                     self.training.resume_from_checkpoint,
                 )
+                self.progress.begin(resume=answer[0].checkpoint is not None)
             except InputError as problem:
                 answer[1] = str(problem)
         if self.training.world_size > 1:
@@ -403,13 +438,39 @@ class Run:
                 shutil.rmtree(place)
             half.rename(place)
 
-    # What the first process says, and the others do not.
+    # What the first process tells and says, and the others do not.
+
+    def tell_finished(self, result: FinetuneResult) -> None:
+        words = [result.which_weights()]
+        if result.model:
+            words.append(f"The model is in {result.model}.")
+        if result.results:
+            words.append(f"The results are in {result.results}.")
+        self.progress.end("finished", words, result.last_step, checkpoint=result.checkpoint, holds=result.step)
+
+    def tell_stopped(self, sentence: str, step: int, checkpoint: Optional[str], holds: Optional[int]) -> None:
+        resume = None
+        if self.training.world_size == 1:  # how several processes were started is not known here
+            resume = f"biollm finetune {shlex.join(arguments.words(self.given))}"
+        self.progress.end("stopped", [sentence], step, checkpoint=checkpoint, holds=holds, resume=resume)
+
+    def tell_broken(self, problem: BaseException) -> None:
+        """That the run ended where it was: by a failure, or by a second Ctrl-C."""
+        step = self.progress.recorder.step if self.progress.recorder is not None else 0
+        whole = [one for one in checkpoints.checkpoints(self.folder) if checkpoints.read_mark(one) is not None]
+        left = str(whole[-1]) if whole else None
+        goes_on = f"The same command goes on from {left}." if left else "The same command begins again."
+        if isinstance(problem, KeyboardInterrupt):
+            self.tell_stopped(f"Interrupted at step {step}, without a checkpoint of it. {goes_on}", step, left, None)
+        else:
+            self.progress.end("failed", [in_a_sentence(problem), goes_on], step, checkpoint=left)
 
     def say(self, *sentences: str) -> None:
         for sentence in sentences:
             self.notes.append(sentence)
             if self.first:
                 print(sentence, file=sys.stderr)
+                self.progress.say(sentence)
 
     def quiet_unless_first(self) -> Any:
         return contextlib.nullcontext() if self.first else contextlib.redirect_stderr(io.StringIO())

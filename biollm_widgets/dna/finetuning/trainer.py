@@ -12,7 +12,7 @@ from accelerate.utils import gather_object
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, EvalPrediction
 
 from biollm_widgets.dna.finetuning.batches import Collator, StepBatches, length_batches
 from biollm_widgets.dna.finetuning.checkpoints import MARK, mark_whole
@@ -141,7 +141,10 @@ class FineTuner(Trainer):
         for rows, part in found:
             logits[rows] = part
         self.logits = logits
-        metrics = {f"{prefix}_{name}": value for name, value in metrics_of(logits, data.labels).items()}
+        found_scores = metrics_of(logits, data.labels)
+        if self.compute_metrics is not None:  # a listener's, which adds nothing or what it likes
+            found_scores.update(self.compute_metrics(EvalPrediction(predictions=logits, label_ids=data.labels)))
+        metrics = {f"{prefix}_{name}": value for name, value in found_scores.items()}
         return EvalLoopOutput(predictions=logits, label_ids=data.labels, metrics=metrics, num_samples=len(data))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
