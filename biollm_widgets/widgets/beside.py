@@ -9,6 +9,7 @@ cell awaits the thread alone: the order of cells holds, and clicks come through 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import signal
 import sys
@@ -99,11 +100,24 @@ class Interrupts:
 def pump() -> Any:
     """What lets front-end events through while a cell runs; None where there is none."""
     try:
+        from IPython import get_ipython
         from jupyter_ui_poll import ui_events
 
-        return ui_events()
+        events = ui_events()
+        kernel = get_ipython().kernel
+        # jupyter_ui_poll 1.1 takes away the lock that keeps messages waiting, and ipykernel 7.4 asks it a question.
+        if isinstance(getattr(kernel, "_main_asyncio_lock", None), contextlib.nullcontext):
+            kernel._main_asyncio_lock = _OpenLock()
+        return events
     except Exception:  # another kernel, or one whose insides have changed
         return None
+
+
+class _OpenLock(contextlib.nullcontext):
+    """A lock that is never held."""
+
+    def locked(self) -> bool:
+        return False
 
 
 async def wait(work: Work, tick: Callable[[], None], stop: Callable[[], None]) -> Any:
