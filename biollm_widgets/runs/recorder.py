@@ -11,22 +11,14 @@ from typing import Any, Optional
 
 import psutil
 import torch
-import transformers
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from biollm_widgets.files import whole_file
 from biollm_widgets.runs.counting import Counter, is_classifier
 from biollm_widgets.runs.events import VERSION
 from biollm_widgets.runs.pausing import Pause
+from biollm_widgets.runs.settings import settings_of
 from biollm_widgets.runs.trainer_state import KEPT, event_of, events_of, read_kept
-
-# The arguments that people compare; the others of TrainingArguments say where and how, not what.
-SETTINGS = (
-    *("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
-    *("lr_scheduler_type", "warmup_steps", "warmup_ratio", "weight_decay", "optim", "max_grad_norm"),
-    *("label_smoothing_factor", "fp16", "bf16", "seed", "eval_strategy", "eval_steps", "save_strategy", "save_steps"),
-    *("save_total_limit", "load_best_model_at_end", "metric_for_best_model"),
-)
 
 
 class Recorder(TrainerCallback):
@@ -284,31 +276,6 @@ class _Memory:
         if getattr(device, "type", "") == "mps":
             return torch.mps.driver_allocated_memory(), "GPU", self.whole
         return self.process.memory_info().rss, "CPU", self.whole
-
-
-def settings_of(args: Any, model: Any = None, rows: Any = None) -> dict[str, Any]:
-    """What people compare between runs, as scalars."""
-    found: dict[str, Any] = {}
-    for name in SETTINGS:
-        value = getattr(args, name, None)
-        value = getattr(value, "value", value)
-        if value is None or (name in ("max_steps", "warmup_ratio", "label_smoothing_factor") and value in (-1, 0)):
-            continue
-        found[name] = value
-    if args.world_size > 1:
-        found["processes"] = args.world_size
-    dataset = getattr(rows, "dataset", None)
-    if dataset is not None and hasattr(dataset, "__len__"):
-        found["training rows"] = len(dataset)
-    if model is not None:
-        config = getattr(model, "config", None)
-        found["model"] = str(getattr(config, "_name_or_path", "") or type(model).__name__)
-        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
-        found["parameters"] = sum(size for size, _ in sizes)
-        found["parameters trained"] = sum(size for size, trained in sizes if trained)
-    found["device"] = str(args.device)
-    found["transformers"], found["torch"] = transformers.__version__, torch.__version__
-    return found
 
 
 def _labels_of(model: Any) -> Optional[list[str]]:

@@ -13,8 +13,8 @@ from typing import Any, Optional
 
 from biollm_widgets.runs import hints, words
 from biollm_widgets.runs.buckets import lines_a_point
-from biollm_widgets.runs.history import settings_beside
 from biollm_widgets.runs.log import Evaluation, RunLog
+from biollm_widgets.runs.settings import settings_beside
 
 POINTS, EVALUATIONS = 400, 100
 RANGE = 800  # points of a stretch that somebody looks at closely; these are not kept
