@@ -66,19 +66,14 @@ function ticks(low, high, by) {
   const place = Math.floor(Math.log10(by) + 1e-9);
   return multiples(low, high, by).map((value) => {
     const size = Math.floor(Math.log10(Math.abs(value) || 1) + 1e-9);
-    return [value, !value ? "0" : tidy(size > 4 || place < -4 ? value.toExponential(Math.max(0, size - place)) : value.toFixed(Math.max(0, -place)))];
+    return [value, !value ? "0" : tidy(size > 3 || place < -4 ? value.toExponential(Math.max(0, size - place)) : value.toFixed(Math.max(0, -place)))];
   });
 }
 
 /** Ticks of a logarithmic axis. @param {number} low @param {number} high @returns {[number, string][]} */
 function decades(low, high) {
-  const from = Math.ceil(Math.log10(low)), to = Math.floor(Math.log10(high)), by = Math.max(1, Math.ceil((to - from) / 5));
-  const heads = to - from > 1 ? [1] : [1, 2, 5];
-  /** @type {[number, string][]} */
-  const all = [];
-  for (let power = from - 1; power <= to; power += 1)
-    for (const head of heads) if ((power - from) % by === 0 && head * 10 ** power >= low && head * 10 ** power <= high) all.push(ticks(head * 10 ** power, head * 10 ** power, head * 10 ** power)[0]);
-  return all.length > 1 ? all : ticks(low, high, pitch(low, high, 3));
+  const [from, to] = [low, high].map(Math.log10), powers = multiples(from, to, Math.max(1, Math.ceil((to - from) / 6)));
+  return powers[1] === undefined ? ticks(low, high, pitch(low, high, 3)) : powers.map((power) => ticks(10 ** power, 10 ** power, 10 ** power)[0]);
 }
 
 /** The marker of a run: each has its own shape. @param {number} run @param {number} x @param {number} y @param {number} r */
@@ -88,7 +83,7 @@ function shape(run, x, y, r) {
 }
 
 /** Of what colour a run's line is. @param {Shot} shot @param {number} run @param {boolean} [evaluated] */
-const hue = (shot, run, evaluated) => `var(--bw-run${shot.runs.length > 1 ? run % 6 : Number(!!evaluated)})`;
+const hue = (shot, run, evaluated) => `var(--bt-run${shot.runs.length > 1 ? run % 6 : Number(!!evaluated)})`;
 /** @param {Run} run @returns {Evaluation[]} */
 const evaluationsOf = ({ evaluations, test }) => (test ? [...evaluations, test] : evaluations);
 /** Where a point stands: a log line at its step, the mean of several amid them. @param {Run} run @param {Point} point */
@@ -110,6 +105,9 @@ function trace(places) {
   });
   return [path, alone];
 }
+
+/** Those of rising places that leave room for each other. @param {number[]} places @param {number} room */
+const apart = (places, room) => places.reduce((kept, place) => (place - (kept.at(-1) ?? -Infinity) < room ? kept : [...kept, place]), /** @type {number[]} */ ([]));
 
 /** @template T @param {T[]} all @param {number} step @param {(one: T) => number} where @returns {T | undefined} */
 function nearest(all, step, where) {
@@ -143,13 +141,13 @@ function drawCharts(svg, { shot, zoom, metric, log, wide, chosen }) {
   const hasScores = runs.some((run) => evaluationsOf(run).some((one) => real(one.values[metric])));
   const bent = log && losses[0] > 0;
 
-  const back = mark("g", {}), lines = mark("svg", { x: left, y: 0, width: right - left }), front = mark("g", {});
+  const back = mark("g", {}), lines = mark("svg", { x: left, y: 0, width: right - left }), notes = mark("g", {}), front = mark("g", {});
   /** @type {Spot[]} */
   const spots = [];
   /** @type {((step: number) => [number, number, string] | null)[]} */
   const finders = [];
   /** @param {number} px @param {number} py @param {string} words @param {string} kind */
-  const text = (px, py, words, kind) => front.append(mark("text", { x: px, y: py, class: kind }, words));
+  const text = (px, py, words, kind) => notes.append(mark("text", { x: px, y: py, class: kind }, words));
   /** @param {Element} layer @param {string} d @param {string} kind @param {string} [style] */
   const path = (layer, d, kind, style) => layer.append(mark("path", { d, class: kind, style, transform: layer === lines ? `translate(${-left})` : null }));
 
@@ -159,11 +157,11 @@ function drawCharts(svg, { shot, zoom, metric, log, wide, chosen }) {
     const bottom = top + tall, f = log ? Math.log10 : (/** @type {number} */ v) => v;
     const y = (/** @type {number} */ v) => bottom - ((f(v) - f(a)) / (f(z) - f(a))) * tall;
     for (const [value, words] of marks) {
-      path(back, `M${left},${Math.round(y(value)) + 0.5}H${right}`, "bw-grid");
-      text(left - 8, y(value) + 4, words, "bw-end");
+      path(back, `M${left},${Math.round(y(value)) + 0.5}H${right}`, "bt-grid");
+      text(left - 8, y(value) + 4, words, "bt-end");
     }
-    for (const [step] of steps) path(back, `M${Math.round(x(step)) + 0.5},${top}V${bottom}`, "bw-grid");
-    path(back, `M${left},${bottom + 0.5}H${right}`, "bw-axis");
+    for (const [step] of steps) path(back, `M${Math.round(x(step)) + 0.5},${top}V${bottom}`, "bt-grid");
+    path(back, `M${left},${bottom + 0.5}H${right}`, "bt-axis");
     return { top, bottom, y };
   }
   /** A span of values made wide enough and its ends round. @param {number} a @param {number} z @param {number} least @param {number} count @returns {[number, number, [number, string][]]} */
@@ -179,7 +177,8 @@ function drawCharts(svg, { shot, zoom, metric, log, wide, chosen }) {
     ends.sort((a, b) => a.y - b.y);
     ends.forEach((one, i) => (one.y = Math.max(one.y, i ? ends[i - 1].y + 13 : top + 4)));
     ends.reverse().forEach((one, i) => (one.y = Math.min(one.y, i ? ends[i - 1].y - 13 : bottom - 2)));
-    if (roomy) for (const one of ends) text(one.x + 8, one.y + 4, one.words, "bw-name");
+    // Beside the markers there, too
+    if (roomy) for (const one of ends) text(Math.max(one.x, ...spots.map((spot) => spot.x).filter((px) => px < one.x + 12)) + 12, one.y + 4, one.words, "bt-name");
     ends = [];
   }
   const shown = (/** @type {Where | null} */ place) => !!place && place[0] > left - 1 && place[0] < right + 1;
@@ -189,7 +188,7 @@ function drawCharts(svg, { shot, zoom, metric, log, wide, chosen }) {
     /** @param {Point | undefined} point @returns {Where | null} */
     const there = (point) => (point && real(point[column]) ? [x(placeOf(run, point)), y(point[column]), point[column]] : null);
     const places = run.points.map(there), [d, alone] = trace(places), last = places.filter(shown).at(-1);
-    path(lines, d, "bw-curve", `stroke:${colour}`);
+    path(lines, d, "bt-curve", `stroke:${colour}`);
     if (last && column === 2) alone.push(last);
     for (const [px, py] of alone.filter(shown)) path(front, shape(0, px, py, 3), "", `fill:${colour}`);
     finders.push((step) => {
@@ -203,14 +202,14 @@ function drawCharts(svg, { shot, zoom, metric, log, wide, chosen }) {
     const run = runs[i], colour = hue(shot, i, true), during = run.evaluations;
     /** @param {Evaluation} one @returns {Where | null} */
     const there = ({ step, values }) => (real(values[name]) ? [x(step), y(values[name]), values[name]] : null);
-    path(lines, trace(during.map(there))[0], "bw-curve bw-dashed", `stroke:${colour}`);
+    path(lines, trace(during.map(there))[0], "bt-curve bt-dashed", `stroke:${colour}`);
     for (const one of sights[i].tests) {
       const place = there(one), test = one === run.test;
       if (!place) continue;
       const [px, py] = place;
-      path(front, shape(i, px, py, test ? 5 : during.length > 40 ? 2.5 : 3.5), test ? "bw-hollow" : "", `${test ? "stroke" : "fill"}:${colour}`);
-      if (one === chosen) path(front, shape(0, px, py, 7), "bw-ring");
-      if (test || (one.best && !many && (name !== "loss" || !hasScores))) text(px, py + (py < top + 12 ? 18 : -10), test ? "test" : "best", "bw-middle bw-name");
+      path(front, shape(i, px, py, test ? 5 : during.length > 40 ? 2 : 3.5), test ? "bt-hollow" : "", `${test ? "stroke" : "fill"}:${colour}`);
+      if (one === chosen) path(front, shape(0, px, py, 7), "bt-ring");
+      if (test || (one.best && !many && (name !== "loss" || !hasScores))) text(px, py + (test || py < top + 12 ? 20 : -10), test ? "test" : "best", "bt-middle bt-name");
       spots.push({ x: px, y: py, run: i, evaluation: one });
     }
     return during.map(there).filter(shown).at(-1);
@@ -220,37 +219,32 @@ function drawCharts(svg, { shot, zoom, metric, log, wide, chosen }) {
   const [a, z, marks] = !losses.length ? [0, 1, []] : bent ? [losses[0] / air, most * air, decades(losses[0] / air, most * air)]
     : round(losses[0], most, Math.max(Math.abs(losses[0]), Math.abs(most)) * (zoom ? 0.004 : 0.1) || 1, 4);
   const loss = plot(ABOVE, LOSS, a, z, marks, bent);
-  text(left, ABOVE - 10, bent ? "loss, log scale" : "loss", "bw-topic");
+  text(left, ABOVE - 10, bent ? "loss, log scale" : "loss", "bt-topic");
   let broken = false;
   runs.forEach((run, i) => {
     if (run.every > 1) {
       /** @param {number} column */
       const rim = (column) => trace(run.points.map((point) => (real(point[3]) && real(point[4]) && real(loss.y(point[3])) ? [x(placeOf(run, point)), loss.y(/** @type {number} */ (point[column])), 0] : null)))[0].split("M").slice(1);
       const floor = rim(3);
-      path(lines, rim(4).map((d, k) => `M${d}L${floor[k].split("L").reverse().join("L")}Z`).join(""), "bw-band", `fill:${hue(shot, i)}`);
+      path(lines, rim(4).map((d, k) => `M${d}L${floor[k].split("L").reverse().join("L")}Z`).join(""), "bt-band", `fill:${hue(shot, i)}`);
     }
     const last = curve(loss, i, 2), tested = tests(loss, i, "loss");
     const at = last || tested;
     if (many && at) ends.push({ x: at[0], y: at[1], words: run.name.length > 15 ? `${run.name.slice(0, 14)}…` : run.name });
     if (!many && last) ends.push({ x: last[0], y: last[1], words: `training ${said(last[2])}` });
     if (!many && tested) ends.push({ x: last && last[0] - tested[0] < 96 ? Math.max(last[0], tested[0]) : tested[0], y: tested[1], words: `evaluation ${said(tested[2])}` });
-    for (const step of run.checkpoints.filter(inside)) path(front, `M${x(step)},${loss.bottom + 2}l4,6h-8z`, "bw-kept");
-    let free = -Infinity;
-    for (const point of sights[i].seen.filter((each) => !real(each[2]))) {
-      broken = true;
-      const px = x(placeOf(run, point));
-      if (px < free) continue;
-      free = px + 10;
-      path(front, `M${px - 4},${loss.bottom - 4}l8,8m0,-8l-8,8`, "bw-cross");
-    }
+    const lost = sights[i].seen.filter((point) => !real(point[2]));
+    if (lost[0]) broken = true;
+    for (const px of apart(run.checkpoints.filter(inside).map(x), 6)) path(front, `M${px},${loss.bottom + 2}l4,6h-8z`, "bt-kept");
+    for (const px of apart(lost.map((point) => x(placeOf(run, point))), 10)) path(front, `M${px - 4},${loss.bottom - 4}l8,8m0,-8l-8,8`, "bt-cross");
   });
   label(loss);
-  if (!losses.length) text((left + right) / 2, ABOVE + LOSS / 2, broken ? "The loss is not a number." : "Nothing was logged in this stretch.", "bw-middle");
+  if (!losses.length) text((left + right) / 2, ABOVE + LOSS / 2, broken ? "The loss is not a number." : "Nothing was logged in this stretch.", "bt-middle");
   let { bottom } = loss, metricTop = 0;
 
   // The metric: from 0 to 1 where it lives there; zoomed, what is in sight.
   if (hasScores) {
-    metricTop = bottom + 4;
+    metricTop = bottom + 10;
     let [a, z] = scores.length ? [Math.min(...scores), Math.max(...scores)] : [0, 1];
     if (!zoom && a >= -1 && z <= 1) [a, z] = [Math.min(0, a), 1];
     const scored = plot(metricTop + 28, METRIC, ...round(a, z, Math.abs(a) * 0.01 || 0.01, 3));
@@ -263,24 +257,20 @@ function drawCharts(svg, { shot, zoom, metric, log, wide, chosen }) {
   }
   if (runs.some(({ points }) => points.some((point) => real(point[5])))) {
     const most = Math.max(0, ...rates) * 1.08 || 1, low = Math.min(0, ...rates);
-    text(left, bottom + 20, "learning rate", "bw-topic");
+    text(left, bottom + 20, "learning rate", "bt-topic");
     const rate = plot(bottom + 28, RATE, low, most, ticks(low, most, pitch(low, most, 2)));
     runs.forEach((_, i) => curve(rate, i, 5));
     bottom = rate.bottom;
   }
 
-  let free = -Infinity;
-  for (const [step] of steps) {
-    if (x(step) < free) continue;
-    text(x(step), bottom + 16, counted(step), "bw-middle");
-    free = x(step) + counted(step).length * 7 + 8;
-  }
-  text(right, bottom + 30, "step", "bw-end");
+  const room = counted(high | 0).length * 7;
+  for (const px of apart(steps.map(([step]) => x(step)), room + 8)) text(Math.min(px, wide - room / 2), bottom + 16, counted(Math.round(low + ((px - left) / (right - left)) * (high - low))), "bt-middle");
+  text(right, bottom + 30, "step", "bt-end");
   const height = bottom + 36;
   lines.setAttribute("height", height);
   svg.setAttribute("height", String(height));
   svg.setAttribute("width", String(wide));
-  svg.replaceChildren(back, lines, front);
+  svg.replaceChildren(back, lines, notes, front);
   return {
     left, right, bottom, height, low, high, end, metricTop, broken, spots, x,
     canLog: losses[0] > 0 && most > 20 * losses[losses.length >> 1],
@@ -308,12 +298,12 @@ function drawMatrix(matrix, labels) {
   const { is } = summed(matrix), tiny = matrix.length > 8, names = matrix.map((_, k) => labels[k] ?? String(k));
   /** @param {string} scope @param {number} k @param {string} words */
   const head = (scope, k, words) => make("th", { scope, title: names[k], "aria-label": tiny && names[k] }, make("span", {}, words));
-  return make("table", { class: tiny ? "bw-tiny" : "" },
+  return make("table", { class: tiny ? "bt-tiny" : "" },
     make("thead", {}, make("tr", {}, make("td"), make("th", { scope: "colgroup", colspan: matrix.length }, "said:")),
       make("tr", {}, make("th", {}, "is:"), ...names.map((name, k) => head("col", k, tiny ? String(k + 1) : name)))),
     make("tbody", {}, ...matrix.map((row, i) => make("tr", {}, head("row", i, tiny ? `${i + 1} ${names[i]}` : names[i]), ...row.map((count, k) => {
       const share = is[i] ? count / is[i] : 0, percent = `${Math.round(share * 100)} %`;
-      return make("td", { title: `${counted(count)} of ${counted(is[i])} that are ${names[i]}: said ${names[k]} (${percent})`, class: i === k ? "bw-right" : "",
-        style: `--bw-share:${share * (tiny ? 100 : 45)}%`, "aria-label": tiny && counted(count) }, !tiny && counted(count), matrix.length < 5 && make("small", {}, percent));
+      return make("td", { title: `${counted(count)} of ${counted(is[i])} that are ${names[i]}: said ${names[k]} (${percent})`, class: i === k ? "bt-right" : "",
+        style: `--bt-share:${share * (tiny ? 100 : 45)}%`, "aria-label": tiny && counted(count) }, !tiny && counted(count), matrix.length < 5 && make("small", {}, percent));
     })))));
 }

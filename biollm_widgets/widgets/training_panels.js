@@ -12,7 +12,7 @@ function sync(body, rows, strong = []) {
   rows.forEach((cells, i) => {
     const key = JSON.stringify(cells), old = body.rows[i];
     if (old?.dataset.is === key) return;
-    const row = make("tr", { "data-is": key, class: strong.includes(i) && "bw-strong" }, ...cells.map((cell, k) => make(k ? "td" : "th", k ? {} : { scope: "row" }, cell)));
+    const row = make("tr", { "data-is": key, class: strong.includes(i) && "bt-strong" }, ...cells.map((cell, k) => make(k ? "td" : "th", k ? {} : { scope: "row" }, cell)));
     if (old) old.replaceWith(row);
     else body.append(row);
   });
@@ -29,7 +29,7 @@ export default function panels({ side, ask, trouble, doors, shot, at, put, real,
   /** @param {string} words */
   const quiet = (words) => make("p", { class: "bw-quiet" }, words);
   /** @param {string} name @param {string[]} heads @param {HTMLElement} body */
-  const table = (name, heads, body) => make("div", { class: "bw-wide bw-long", tabindex: 0, role: "region", "aria-label": name },
+  const table = (name, heads, body) => make("div", { class: "bt-wide bt-long", tabindex: 0, role: "region", "aria-label": name },
     make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))), body));
   /** @param {number | null | undefined} value */
   const cell = (value) => (real(value) ? said(value, 2) : "–");
@@ -49,7 +49,7 @@ export default function panels({ side, ask, trouble, doors, shot, at, put, real,
     Table() {
       const body = make("tbody"), points = make("tbody"), run = many() ? ["run"] : [], { metrics, names } = shot(), shown = ["loss", ...metrics];
       const more = make("details", { ontoggle: () => refresh(true) }, make("summary", {}, "Every point of the training loss"),
-        table("Points of the training loss", [...run, "step", "loss", "lowest", "highest", "learning rate", "gradient"], points));
+        table("Points of the training loss", [...run, "step", "loss", "lowest", "highest", "learning rate", "gradient norm"], points));
       side.replaceChildren(table("Evaluations", [...run, "evaluated at step", "epoch", ...shown.map((name) => names[name] || name), "note"], body), more);
       return () => {
         sync(body, shot().runs.flatMap((run) => evaluationsOf(run).map((one) => [...first(run, counted(one.step)), real(one.epoch) ? said(one.epoch) : "–",
@@ -59,7 +59,7 @@ export default function panels({ side, ask, trouble, doors, shot, at, put, real,
       };
     },
     Printed() {
-      const text = make("pre", { class: "bw-long bw-printed", tabindex: 0, role: "region", "aria-label": "What was printed" });
+      const text = make("pre", { class: "bt-long bt-printed", tabindex: 0, role: "region", "aria-label": "What was printed" });
       side.replaceChildren(text);
       return () => {
         const end = text.scrollTop + text.clientHeight > text.scrollHeight - 8;
@@ -68,9 +68,9 @@ export default function panels({ side, ask, trouble, doors, shot, at, put, real,
       };
     },
     "Compare with…"() {
-      const where = make("input", { type: "text", size: 32, class: "bw-folder", spellcheck: "false", autocomplete: "off", placeholder: "runs/coding", value: typed,
+      const where = make("input", { type: "text", size: 32, class: "bt-folder", spellcheck: "false", autocomplete: "off", placeholder: "runs/coding", value: typed,
         oninput: () => (typed = where.value), onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && lay() });
-      const wrong = make("p", { class: "bw-wrong", role: "alert", hidden: true }), laid = row();
+      const wrong = make("p", { class: "bt-wrong", role: "alert", hidden: true }), laid = row();
       /** @param {HTMLElement} node @param {string} verb @param {Record<string, any>} given */
       const act = async (node, verb, given) => {
         put(wrong, "");

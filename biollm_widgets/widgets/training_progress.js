@@ -29,15 +29,15 @@ const NONE = { serial: 0, phase: "idle", share: null, notice: null, hints: [], b
 /** What Python and the page share is not ours to change. @param {any} given @returns {Shot} */
 const whole = (given) => ({ ...NONE, ...JSON.parse(JSON.stringify(given || {})) });
 
-/** News put into a shot; false when something in front of it is missing. @param {any} shot @param {any} news */
+/** News put into a shot; false when something in front of it is missing. @param {any} shot @param {Record<string, any>} news */
 function merge(shot, news) {
   for (const [name, value] of Object.entries(news)) {
     const run = ["points", "evaluations", "checkpoints", "test", "every"].includes(name), home = run ? shot.runs[value[0]] : shot;
     if (!home) return false;
-    const [start, more] = run ? value.slice(1) : value || [];
-    if (name !== "said" && !(run && value.length > 2)) home[name] = run ? value[1] : value;
-    else if (start > home[name].length) return false;
-    else home[name].splice(start, Infinity, ...more);
+    const list = name === "said" ? value : run && value[2] && value.slice(1);
+    if (!list) home[name] = run ? value[1] : value;
+    else if (list[0] > home[name].length) return false;
+    else home[name].splice(list[0], Infinity, ...list[1]);
   }
   return true;
 }
@@ -64,33 +64,32 @@ function view(model, root, { ask, trouble, say }) {
 
   /** @param {string} kind @param {...Child} children */
   const box = (kind, ...children) => make("div", { class: kind }, ...children);
-  const title = make("h3", { class: "bw-title" }), line = make("span"), doing = make("p", { class: "bw-quiet bw-doing" });
+  const title = make("h3", { class: "bw-title", tabindex: -1 }), line = make("span"), doing = make("p", { class: "bw-quiet bt-doing" });
   /** @type {[string, HTMLElement][]} */
-  const controls = Object.entries(CONTROLS).map(([verb, [words, title]]) => [verb, button(words, () => press(verb), { title, hidden: true })]);
-  const fill = make("i"), bar = make("div", { class: "bw-progress", role: "progressbar", "aria-label": "Training", "aria-valuemin": 0, "aria-valuemax": 100 }, fill);
-  const ahead = box("bw-row bw-ahead", bar, line);
-  const silence = make("p", { class: "bw-news", hidden: true }), notice = box("bw-notice"), legend = box("bw-row bw-keys");
+  const controls = Object.entries(CONTROLS).map(([verb, [words, title]]) => [verb, button(words, () => press(verb), { title })]);
+  const fill = make("i"), bar = make("div", { class: "bt-progress", role: "progressbar", "aria-label": "Training" }, fill);
+  const silence = make("p", { class: "bw-news bt-silence" }), notice = box("bt-notice"), legend = box("bw-row bt-keys");
   const bent = button("Log scale", () => {
     log = !log;
     redraw();
   });
-  const svg = mark("svg", { "aria-hidden": "true" }), over = mark("svg", { "aria-hidden": "true", class: "bw-over" });
-  const region = make("div", { class: "bw-plots" }, svg, over);
+  const svg = mark("svg", { "aria-hidden": "true" }), over = mark("svg", { "aria-hidden": "true", class: "bt-over" });
+  const region = make("div", { class: "bt-plots" }, svg, over);
   const pick = make("select", { "aria-label": "Metric of the evaluations", onchange: () => {
     metric = pick.value;
     redraw();
   } });
-  const only = make("span", { class: "bw-topic" }), spot = make("span", { class: "bw-metric" }, pick, only);
-  const reading = box("bw-reading"), empty = make("p", { class: "bw-empty bw-quiet" });
-  const above = box("bw-row bw-above", legend, bent), charts = box("bw-charts", above, box("bw-frame", region, spot), reading);
-  const which = make("span", { class: "bw-which" }), grid = box("bw-wide"), sums = make("p", { class: "bw-quiet" });
-  const choice = box("bw-row", which), matrix = make("div", { class: "bw-matrix", role: "group", "aria-label": "Confusion matrix" }, choice, grid, sums);
-  const hints = make("ul", { class: "bw-hints" }), side = make("div", { class: "bw-region bw-panel", hidden: true });
+  const only = make("span", { class: "bt-topic" }), spot = make("span", { class: "bt-metric" }, pick, only);
+  const reading = box("bt-reading"), empty = make("p", { class: "bt-empty bw-quiet" });
+  const above = box("bw-row bt-above", legend, bent), charts = box("bt-charts", above, box("bt-frame", region, spot), reading);
+  const which = make("span", { class: "bt-which" }), grid = box("bt-wide"), sums = make("p", { class: "bw-quiet" });
+  const choice = box("bw-row", which), matrix = make("div", { class: "bt-matrix", role: "group", "aria-label": "Confusion matrix" }, choice, grid, sums);
+  const hints = make("ul", { class: "bt-hints" }), side = make("div", { class: "bw-region bt-panel", hidden: true });
   const names = !alone ? ["Settings", "Table", "Printed", "Compare with…", "Save"] : texts.training_panels ? ["Settings", "Table", "Printed"] : [];
-  const doors = make("div", { class: "bw-tools bw-region", role: "group", "aria-label": "More about this run", hidden: !names.length },
-    ...names.map((name) => button(name, () => open(at.panel === name ? "" : name), { "aria-expanded": "false", class: "bw-button bw-door" })));
-  root.append(box("bw-head", title, box("bw-tools", ...controls.map(([, node]) => node))), box("bw-state", ahead, doing), silence, notice,
-    box("bw-body", charts, empty, matrix), hints, doors, side);
+  const doors = make("div", { class: "bw-tools bw-region", role: "group", "aria-label": "More about this run" },
+    ...names.map((name) => button(name, () => open(at.panel === name ? "" : name), { "aria-expanded": "false", class: "bw-button bt-door" })));
+  root.append(box("bw-head", title, box("bw-tools", ...controls.map(([, node]) => node))), box("bt-state", box("bw-row bt-ahead", bar, line), doing), silence, notice,
+    box("bt-body", charts, empty, matrix), hints, doors, side);
 
   // Steering.
   /** @param {string} verb */
@@ -147,14 +146,14 @@ function view(model, root, { ask, trouble, say }) {
 
   // Evaluations. The matrix is of the rule's, else of the chosen, else of the newest.
   /** @param {Evaluation} one @param {Run} run */
-  const scores = (one, run) => `${one === run.test ? "test after training" : "evaluation"} at step ${counted(one.step)}: ${["loss", ...(shot.metrics.length < 4 ? shot.metrics : [metric])]
+  const scores = (one, run) => `${one === run.test ? "test after training" : "evaluation"} at step ${counted(one.step)}: ${["loss", ...(shot.metrics.length < 4 && shot.runs.length < 2 ? shot.metrics : [metric])]
     .filter((name) => name in one.values).map((name) => `${shot.names[name] || name} ${said(one.values[name])}`).join(", ")}`;
   /** @returns {[Evaluation, number][]} */
   const matrices = () => shot.runs.flatMap((run, i) => evaluationsOf(run).filter(({ confusion }) => confusion?.length).map((one) => /** @type {[Evaluation, number]} */ ([one, i])));
   /** @returns {[Evaluation, number] | null} */
   function current() {
     const all = matrices(), { rule, pinned } = at, run = pinned?.run ?? all[0]?.[1], own = all.filter(([, i]) => i === run);
-    return (rule !== null && own.filter(([{ step }]) => step <= rule).at(-1)) || own.find(([{ step }]) => step === pinned?.step) || own.at(-1) || null;
+    return (rule !== null && own.filter(([{ step }]) => step <= rule).at(-1)) || own.find(([{ step }]) => step === pinned?.step) || own.at(-1) || all[0] || null;
   }
   /** @type {any} */
   let tabled = null;
@@ -164,12 +163,12 @@ function view(model, root, { ask, trouble, say }) {
     matrix.hidden = !here;
     if (!here) return;
     const [one, i] = here, run = shot.runs[i], many = shot.runs.length > 1, counts = one.confusion || [], k = all.findIndex(([each]) => each === one);
-    put(which, `${many ? `${run.name}, ` : ""}${one === run.test ? "test, " : ""}step ${counted(one.step)}${one.best ? ", the best" : !many && k && !all[k + 1] ? ", the newest" : ""}`);
+    put(which, `${many ? `${run.name}, ` : ""}${one === run.test ? "test, " : ""}step ${counted(one.step)}${one.best ? ", the best" : !many && k && !all[k + 1] && one !== run.test ? ", the newest" : ""}`);
     if (tabled === one) return;
     tabled = one;
     const labels = run.labels || [], { accuracy, mcc, majority, share, all: sum } = summed(counts);
     grid.replaceChildren(drawMatrix(counts, labels));
-    put(sums, sum ? `MCC ${said(mcc)}, accuracy ${said(accuracy)}; always saying ${labels[majority] ?? majority}: ${said(share)}` : "Nothing was evaluated.");
+    put(sums, sum ? `MCC ${said(mcc)}, accuracy ${said(accuracy)}; always saying ${labels[majority] ?? majority}: ${said(share)}` : "");
   }
 
   // Drawing.
@@ -199,9 +198,8 @@ function view(model, root, { ask, trouble, say }) {
     const gone = controls.some(([verb, node]) => !shot.buttons.includes(verb) && node.matches(":focus"));
     for (const [verb, node] of controls) node.hidden = alone || !shot.buttons.includes(verb);
     // Who pressed a button that is gone stands at the next one.
-    if (gone) (controls.find(([, node]) => !node.hidden)?.[1] || doors.querySelector("button"))?.focus({ preventScroll: true });
+    if (gone) (controls.find(([, node]) => !node.hidden)?.[1] || title).focus({ preventScroll: true });
     const percent = Math.round(100 * Math.max(0, Math.min(1, shot.share || 0)));
-    ahead.hidden = shot.share === null && !shot.line;
     bar.hidden = shot.share === null;
     bar.dataset.phase = shot.phase;
     fill.style.width = `${percent}%`;
@@ -209,15 +207,13 @@ function view(model, root, { ask, trouble, say }) {
     bar.ariaValueText = shot.line || `${percent} %`;
     put(line, shot.line || "");
     // While it learns the line is kept free, so that the charts do not jump.
-    put(doing, shot.doing || (BUSY.includes(shot.phase) ? " " : ""));
+    put(doing, shot.doing || (shot.phase === "paused" ? "Paused." : BUSY.includes(shot.phase) ? " " : ""));
     if (noticed !== (noticed = JSON.stringify(shot.notice))) {
       notice.dataset.kind = shot.notice?.kind;
       notice.replaceChildren(...(shot.notice?.words || []).map((words) => make("p", {}, words)), shot.notice?.code ? make("code", { tabindex: 0 }, shot.notice.code) : "");
       reader?.copying();
     }
-    notice.hidden = !shot.notice;
     if (hinted !== (hinted = shot.hints.join("\n"))) hints.replaceChildren(...shot.hints.map((hint) => make("li", {}, make("b", {}, "Hint: "), hint)));
-    hints.hidden = !hinted;
     listen();
   }
   /** What lines and marks mean. @param {Run[]} runs */
@@ -231,7 +227,7 @@ function view(model, root, { ask, trouble, say }) {
     if (runs.some((run) => run.checkpoints.length)) all.push(["kept", "checkpoint"]);
     if (drawn?.broken) all.push(["cross", "not a number"]);
     if (keyed === (keyed = JSON.stringify(all))) return;
-    legend.replaceChildren(...all.map(([kind, name, colour]) => make("span", { class: "bw-key" }, make("i", { class: `bw-sample bw-${kind}`, style: colour && `--bw-hue:${colour}` }), name)));
+    legend.replaceChildren(...all.map(([kind, name, colour]) => make("span", { class: "bt-key" }, make("i", { class: `bt-sample bt-${kind}`, style: colour && `--bt-hue:${colour}` }), name)));
   }
   function paint() {
     words();

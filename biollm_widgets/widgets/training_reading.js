@@ -32,7 +32,7 @@ export default function reading(desk) {
       const [from, to, loss, low, high, rate, gradient] = point, spread = real(low) && real(high) && low < high ? ` (${said(low)} to ${said(high)})` : "";
       words.push(`step ${from < to ? `${counted(from)}–` : ""}${counted(to)}: training loss ${real(loss) ? said(loss) + spread : "is not a number"}`);
       if (real(rate)) words.push(`learning rate ${said(rate)}`);
-      if (real(gradient)) words.push(`gradient ${said(gradient)}`);
+      if (real(gradient) && shot().runs.length < 2) words.push(`gradient norm ${said(gradient)}`);
       if (run.checkpoints.some((kept) => kept >= from && kept <= to)) words.push("checkpoint");
     }
     if (test) words.push(scores(test, run));
@@ -82,13 +82,15 @@ export default function reading(desk) {
   function point() {
     const here = drawn();
     if (!here) return;
+    // Another run, which is not as long
+    if (at.zoom && at.zoom[0] >= here.end) see(null);
     if (at.rule !== null && !here.places.includes(at.rule)) at.rule = nearest(here.places, at.rule, (place) => place) ?? null;
     const step = at.rule, { bottom } = here;
     over.replaceChildren();
-    if (dragged) over.append(mark("rect", { x: Math.min(...dragged), y: TOP, width: Math.abs(dragged[1] - dragged[0]), height: bottom - TOP, class: "bw-drag" }));
+    if (dragged) over.append(mark("rect", { x: Math.min(...dragged), y: TOP, width: Math.abs(dragged[1] - dragged[0]), height: bottom - TOP, class: "bt-drag" }));
     if (step !== null)
-      over.append(mark("path", { d: `M${Math.round(here.x(step)) + 0.5},${TOP - 4}V${bottom}`, class: "bw-line" }),
-        ...here.dots(step).map(([cx, cy, colour]) => mark("circle", { cx, cy, r: 4, class: "bw-dot", style: `fill:${colour}` })));
+      over.append(mark("path", { d: `M${Math.round(here.x(step)) + 0.5},${TOP - 4}V${bottom}`, class: "bt-line" }),
+        ...here.dots(step).map(([cx, cy, colour]) => mark("circle", { cx, cy, r: 4, class: "bt-dot", style: `fill:${colour}` })));
     const lines = step === null ? ["Point at the charts, or go to them with Tab and the arrows, to read them; drag to zoom."] : runs().map((run) => tell(run, step));
     while (reading.children.length > lines.length) reading.lastElementChild?.remove();
     lines.forEach((words, i) => put(/** @type {HTMLElement} */ (reading.children[i] || reading.appendChild(make("p"))), words));
@@ -105,11 +107,12 @@ export default function reading(desk) {
   /** @param {number | null} step @param {boolean} [aloud] */
   function go(step, aloud = false) {
     if (step === at.rule && keyed === aloud) return;
+    const was = current()?.[0];
     at.rule = step;
     keyed = aloud;
     if (aloud && step !== null) say(runs().map((run) => tell(run, step)).join(". "));
-    // An evaluation that is shown in the matrix wears a ring
-    if (shot().runs.some(({ evaluations }) => evaluations[1]?.confusion)) redraw();
+    // The evaluation that is shown in the matrix wears a ring
+    if (current()?.[0] !== was) redraw();
     else pointed();
   }
 
