@@ -265,8 +265,8 @@ def test_a_writer_that_is_killed_leaves_a_readable_file_that_the_next_one_goes_o
     path.touch()
     for kill in range(1, 4):
         writer = subprocess.Popen([sys.executable, "-c", MANY, path, "a", "100000000"])
-        size = path.stat().st_size
-        while path.stat().st_size < size + 200_000:
+        size, deadline = path.stat().st_size, time.monotonic() + 60
+        while path.stat().st_size < size + 200_000 and time.monotonic() < deadline:
             assert writer.poll() is None
             time.sleep(0.001)
         writer.send_signal(signal.SIGKILL)
