@@ -85,4 +85,5 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.watch.recorder.detach()
+        self.watch.guard.give_back()
         self.trainer.callback_handler.callbacks = self._before

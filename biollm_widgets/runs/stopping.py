@@ -10,7 +10,12 @@ from typing import Any, Optional
 
 import torch
 import torch.distributed as dist
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import SaveStrategy
+
+# With save_strategy "best" the Trainer takes back whatever a callback asked to be saved. This one leaves that alone and
+# keeps the same book of the best checkpoint: newer versions keep it as with "steps", older ones keep none, as with "no".
+LIKE_BEST = SaveStrategy.STEPS if "BEST" in Trainer._determine_best_metric.__code__.co_names else SaveStrategy.NO
 
 
 class Stopped(KeyboardInterrupt):
@@ -111,21 +116,26 @@ class StopAtStepEnd(TrainerCallback):
         self.epoch_is_over = False
         self.saved_at = -1
         self.stopped_at: Optional[int] = None
-        self._limit: Optional[int] = None
+        self._borrowed: dict[str, Any] = {}
+        self._lender: Any = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
-        self.stopping, self.saved_at, self.stopped_at, self._limit = False, -1, None, None
+        self.give_back()
+        self.stopping, self.epoch_is_over, self.saved_at, self.stopped_at = False, False, -1, None
         return control
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
-        self.stopping = self.stopping or self._asked()
+        if not self.stopping and self._asked():
+            self._begin(args)
         self.epoch_is_over = False
         if self.stopping and not self._last_of_epoch(state):
-            self._leave(args, state, control)
+            self._leave(state, control)
+        elif self.stopping and not self.by_exception and not control.should_evaluate:
+            control.should_save = False  # at the end of the epoch instead, with what is evaluated there
         return control
 
     def on_evaluate(
@@ -133,9 +143,9 @@ class StopAtStepEnd(TrainerCallback):
     ) -> TrainerControl:
         # Asked for while the evaluation ran: what it found belongs into the checkpoint of this very step.
         if not self.by_exception and not self.stopping and self._asked():
-            self.stopping = True
+            self._begin(args)
             if self.epoch_is_over or not self._last_of_epoch(state):
-                self._leave(args, state, control)
+                self._leave(state, control)
         return control
 
     def on_epoch_end(
@@ -153,7 +163,7 @@ class StopAtStepEnd(TrainerCallback):
             control.should_evaluate = control.should_save = False
         else:
             again = self.saved_at == state.global_step and not control.should_evaluate
-            self._leave(args, state, control)
+            self._leave(state, control)
             control.should_save = not again
         return control
 
@@ -169,27 +179,47 @@ class StopAtStepEnd(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
-        if self._limit is not None:
-            args.save_total_limit, self._limit = self._limit, None
+        self.give_back()
         return control
+
+    def give_back(self) -> None:
+        """Make the arguments what they were before the stop; of use where training broke off over it."""
+        for name, value in self._borrowed.items():
+            setattr(self._lender, name, value)
+        self._borrowed, self._lender = {}, None
 
     def _asked(self) -> bool:
         return self.request.agreed(self.group)
 
+    def _begin(self, args: TrainingArguments) -> None:
+        """From here on it stops, and the checkpoint of the stop is whole and stays, whatever the arguments say."""
+        self.stopping = True
+        if self.by_exception:
+            return
+        change: dict[str, Any] = {}
+        if args.save_total_limit == 1:
+            # On its way out the Trainer deletes the last checkpoint when another one is the best and one alone is kept.
+            change["save_total_limit"] = 2
+        if args.save_only_model:
+            change["save_only_model"] = False
+        if args.save_strategy == SaveStrategy.BEST:
+            change["save_strategy"] = LIKE_BEST
+        self._lender, self._borrowed = args, {name: getattr(args, name) for name in change}
+        for name, value in change.items():
+            setattr(args, name, value)
+
     def _last_of_epoch(self, state: TrainerState) -> bool:
+        if not self.by_exception and state.global_step >= state.max_steps:
+            return True  # of a last epoch that is cut short
         if self.steps_an_epoch is not None:
             return state.global_step % self.steps_an_epoch == 0
         return state.epoch is not None and abs(state.epoch - round(state.epoch)) < 1e-9
 
-    def _leave(self, args: TrainingArguments, state: TrainerState, control: TrainerControl) -> None:
+    def _leave(self, state: TrainerState, control: TrainerControl) -> None:
         control.should_save = True
-        if self.by_exception:
-            return
-        control.should_training_stop = True
-        self.stopped_at = state.global_step
-        if args.save_total_limit == 1:
-            # On its way out the Trainer deletes the last checkpoint when another one is the best and one alone is kept.
-            args.save_total_limit, self._limit = 2, 1
+        if not self.by_exception:
+            control.should_training_stop = True
+            self.stopped_at = state.global_step
 
 
 class LeaveTraining(Exception):

@@ -282,6 +282,8 @@ class _Together(TrainerCallback):
             self.end()
 
     def end(self) -> None:
+        if self.watch is not None:
+            self.watch.guard.give_back()
         self.watch = None
         self.kept.close()
 
