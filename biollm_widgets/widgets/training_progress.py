@@ -364,7 +364,9 @@ class TrainingProgress(Widget):
         return f"{self._sheet.title}."
 
     def _alone(self) -> Optional[dict[str, Any]]:
-        return {"_shot": {**self._now(), "buttons": []}}
+        # What the page would ask Python for: the parts that read the charts and open the tables.
+        texts = {stem: module(*files) for stem, files in self._parts.items()}
+        return {"_shot": {**self._now(), "buttons": []}, "_texts": texts}
 
     # Questions of the page.
 

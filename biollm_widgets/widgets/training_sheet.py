@@ -162,16 +162,19 @@ class TrainingSheet:
 
     def _words(self) -> dict[str, Any]:
         log, alone = self.log, len(self.runs) == 1
+        preparing = self.steered and not log.start
         share = min(1.0, log.step / log.steps) if log.steps and log.phase != "idle" else None
         buttons = list(BUTTONS.get(log.phase, [])) if self.steered and not self.stopping and log.running else []
+        if preparing and not self.stopping:
+            buttons = ["stop"]
         if self.pausing and "pause" in buttons:  # asked for, and the step at hand is not over yet
             buttons[buttons.index("pause")] = "go_on"
         return {
-            "title": self.title,
+            "title": "Getting ready to train" if preparing and alone else self.title,
             "line": words.line(log) if alone or log.running else "",
             "share": share if alone or log.running else None,
             "phase": "stopping" if self.stopping and log.running else log.phase,
-            "doing": words.doing(log, self.stopping) if alone or log.running else "",
+            "doing": (log.said[-1] if log.said else "") if preparing else self._doing(),
             "notice": _notice(log) or self.notice,
             "hints": hints.hints(log) if alone else [],
             "buttons": buttons,
@@ -179,6 +182,12 @@ class TrainingSheet:
             "metrics": self.metrics,
             "names": {name: words.name_of(name) for name in ("loss", *self.metrics)},
         }
+
+    def _doing(self) -> str:
+        log = self.log
+        if self.pausing and log.phase == "training":
+            return "Pausing after the step at hand."
+        return words.doing(log, self.stopping) if len(self.runs) == 1 or log.running else ""
 
     def _run(self, run: RunLog, share: int) -> dict[str, Any]:
         every = lines_a_point(len(run.lines), share)
