@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def test_it_is_a_valid_notebook_without_stored_outputs():
     for cell in notebook.cells:
         if cell.cell_type == "code":
             assert cell.outputs == [] and cell.execution_count is None
-            compile(cell.source, str(cell.id), "exec")
+            compile(cell.source, str(cell.id), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 @pytest.mark.slow
@@ -43,6 +44,7 @@ def test_it_runs_from_top_to_bottom_and_says_that_its_data_and_models_are_stand_
     assert "1000 sequences, 192 numbers each" in text("embed")
     assert "random weights, logistic regression" in text("classify")
     assert "better than always saying 0" in text("finetune")
+    assert "Finished at step 375 of 375" in text("finetune")  # what the view of the training says in plain text
     assert "naive Bayes" in text("one")
     assert (tmp_path / "coding_model" / "results" / "run" / "eval_results.json").is_file()
 
