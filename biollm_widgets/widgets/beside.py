@@ -107,17 +107,27 @@ def pump() -> Any:
         kernel = get_ipython().kernel
         # jupyter_ui_poll 1.1 takes away the lock that keeps messages waiting, and ipykernel 7.4 asks it a question.
         if isinstance(getattr(kernel, "_main_asyncio_lock", None), contextlib.nullcontext):
-            kernel._main_asyncio_lock = _OpenLock()
+            kernel._main_asyncio_lock = _OpenLock(kernel)
         return events
     except Exception:  # another kernel, or one whose insides have changed
         return None
 
 
 class _OpenLock(contextlib.nullcontext):
-    """A lock that is never held."""
+    """A lock that is never held; after each message that came through, the kernel answers the cell again.
+
+    It says that a cell is over by naming what it answered last, so otherwise the cell would seem to run for ever.
+    """
+
+    def __init__(self, kernel: Any) -> None:
+        super().__init__()
+        self.kernel, self.cell = kernel, (kernel._shell_parent_ident.get(), kernel.get_parent("shell"))
 
     def locked(self) -> bool:
         return False
+
+    async def __aexit__(self, *_: object) -> None:
+        self.kernel.set_parent(*self.cell)
 
 
 async def wait(work: Work, tick: Callable[[], None], stop: Callable[[], None]) -> Any:
