@@ -150,17 +150,21 @@ class RunLog:
         during = event.get("during", True)
         if during:
             self._at(event)
-        values = {name: value for name, value in (event.get("values") or {}).items() if name not in NOT_SCORES}
+        said = event.get("values") or {}
+        values = {name: value for name, value in said.items() if not name.endswith(NOT_SCORES)}
         matrix = event.get("confusion")
-        if matrix is not None:
-            _add_scores(values, np.asarray(matrix))
-        found = Evaluation(int(event.get("step") or 0), float(event.get("epoch") or 0.0), values, matrix)
+        step, epoch = int(event.get("step") or 0), float(event.get("epoch") or 0.0)
         place = self.evaluations if during else self.tests
-        if place and place[-1].step == found.step and during:
-            # One of several sets of rows; or the same again, in the file of a run that was stopped and went on.
-            last = place[-1]
-            found = Evaluation(found.step, found.epoch, {**last.values, **values}, matrix or last.confusion)
-            place.pop()
+        last = place.pop() if during and place and place[-1].step == step else None
+        if last is not None and last.values.keys().isdisjoint(values):
+            # Another set of rows: the first is the one to choose by, and the matrix is of that.
+            found = Evaluation(step, epoch, {**values, **last.values}, last.confusion)
+        else:
+            if matrix is not None:
+                _add_scores(values, np.asarray(matrix))
+            # Perhaps the same again, in the file of a run that was stopped and went on.
+            before = {} if last is None else last.values
+            found = Evaluation(step, epoch, {**before, **values}, matrix or (last and last.confusion))
         losses = [name for name in found.values if name.endswith("_loss")]
         if "loss" not in found.values and losses:
             found.values["loss"] = found.values[losses[0]]  # the first of several sets of rows

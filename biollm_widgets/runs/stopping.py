@@ -14,7 +14,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_utils import SaveStrategy
 
 # With save_strategy "best" the Trainer takes back whatever a callback asked to be saved. This one leaves that alone and
-# keeps the same book of the best checkpoint: newer versions keep it as with "steps", older ones keep none, as with "no".
+# keeps the same book of the best checkpoint: new versions keep it as with "steps", old ones keep none, as with "no".
 LIKE_BEST = SaveStrategy.STEPS if "BEST" in Trainer._determine_best_metric.__code__.co_names else SaveStrategy.NO
 
 

@@ -41,16 +41,21 @@ def event_of(logged: dict[str, Any], step: int, during: bool = True) -> Optional
 def events_of(
     log_history: Iterable[dict[str, Any]], evaluations: Sequence[dict[str, Any]] = ()
 ) -> list[dict[str, Any]]:
-    """A `log_history` as events; confusion matrices come from `evaluations`, by their step."""
-    matrices = {one["step"]: one.get("confusion") for one in evaluations}
+    """A `log_history` as events; confusion matrices come from `evaluations`, by their step and their scores."""
+    matrices = {_known_by(one): one.get("confusion") for one in evaluations}
     events = []
     for logged in log_history:
         event = event_of(logged, int(logged.get("step") or 0))
         if event is not None:
             if event["event"] == "evaluation":
-                event["confusion"] = matrices.get(event["step"])
+                event["confusion"] = matrices.get(_known_by(event))
             events.append(event)
     return events
+
+
+def _known_by(evaluation: dict[str, Any]) -> tuple[int, frozenset[str]]:
+    """At one step there may be several, on several sets of rows."""
+    return evaluation["step"], frozenset(evaluation["values"])
 
 
 def read_kept(checkpoint: Path) -> dict[str, Any]:
