@@ -1,0 +1,27 @@
+"""A pause between two steps."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from biollm_widgets.runs.pausing import Pause
+
+
+def test_it_waits_until_somebody_goes_on_and_says_how_long_that_took() -> None:
+    pause = Pause()
+    assert not pause and pause.wait(lambda: False) < 0.05
+    pause.pause()
+    assert pause
+    threading.Timer(0.15, pause.go_on).start()
+    began = time.monotonic()
+    waited = pause.wait(lambda: False)
+    assert 0.1 < waited <= time.monotonic() - began and not pause
+
+
+def test_a_stop_ends_a_pause() -> None:
+    pause = Pause()
+    pause.pause()
+    stop = threading.Event()
+    threading.Timer(0.15, stop.set).start()
+    assert pause.wait(stop.is_set) < 5 and pause
