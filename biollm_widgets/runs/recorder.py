@@ -59,7 +59,8 @@ class Recorder(TrainerCallback):
         ends: bool = True,
         describe_end: Optional[Callable[[TrainingArguments, TrainerState], dict[str, Any]]] = None,
     ) -> None:
-        self.hear, self.pause, self.stop = hear, pause or Pause(), stop
+        self.hear, self.stop = hear, stop
+        self.pause = Pause() if pause is None else pause  # one that nobody asked for yet is falsy
         self.name, self.labels = name, None if labels is None else [str(one) for one in labels]
         self.every, self.history, self.ends, self.describe_end = every, history, ends, describe_end
         self.settings: dict[str, Any] = {}  # more of them, from whoever made the run
@@ -120,7 +121,8 @@ class Recorder(TrainerCallback):
             kept = read_kept(Path(str(args.output_dir)) / f"checkpoint-{state.global_step}")
             self.evaluations = self.evaluations or kept.get("evaluations", [])
             if self.history:
-                self.tell("history", events=events_of(state.log_history, self.evaluations))
+                found = events_of(state.log_history, self.evaluations)
+                self.tell("history", events=[*found, *_checkpoints_of(args, state)])
         self.tell("start", **self.start)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -157,6 +159,9 @@ class Recorder(TrainerCallback):
         event = event_of(logs or {}, state.global_step, self.training)
         if event is None:
             return
+        best = _step_in(state.best_model_checkpoint) if args.load_best_model_at_end else None
+        if not event.get("during", True) and best is not None:
+            event["step"] = best  # the weights that are tested, which are not the last
         if event.pop("event") == "log":
             self.tell("log", **event)
         else:
@@ -285,6 +290,16 @@ def _labels_of(model: Any) -> Optional[list[str]]:
     named = getattr(model.config, "id2label", None) or {}
     labels = [str(named[key]) for key in sorted(named)]
     return [label.removeprefix("LABEL_") for label in labels] or None
+
+
+def _checkpoints_of(args: TrainingArguments, state: TrainerState) -> list[dict[str, Any]]:
+    """Those that a run which goes on has left in its folder, as events."""
+    places = {_step_in(str(place)): place for place in Path(str(args.output_dir)).glob("checkpoint-*")}
+    best = {"best_step": _step_in(state.best_model_checkpoint), "best_value": state.best_metric}
+    return [
+        {"event": "checkpoint", "step": step, "path": str(places[step]), **best}
+        for step in sorted(step for step in places if step is not None and step <= state.global_step)
+    ]
 
 
 def _step_in(path: Optional[str]) -> Optional[int]:

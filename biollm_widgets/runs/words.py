@@ -47,13 +47,25 @@ def title(log: RunLog) -> str:
         return f"Training broke off at {at}" + (f": {finding}" if finding else "")
     if log.phase in ("stopped", "finished"):
         done = "Stopped" if log.phase == "stopped" else "Finished"
-        said = [part for part in (finding, _tested(log)) if part]
+        said = [part for part in (_found(log) or finding, _tested(log)) if part]
         return f"{done} at {at}" + (f": {', '.join(said)}" if said else "")
     if log.phase == "paused":
         return f"Paused at {at}" + (f": {finding}" if finding else "")
     if not finding:
         return f"Starting: {log.steps:,} steps planned" if log.steps else "Starting"
     return f"Learning: {finding}"
+
+
+def _found(log: RunLog) -> str:
+    """What a run that is over has come to: its best evaluation."""
+    best, lead = log.best, log.lead
+    if best is None or lead not in best.values:
+        return ""
+    value = f"evaluation {name_of(lead)} {number(best.values[lead])} at step {best.step:,}"
+    if len(log.evaluations) == 1:
+        return f"{value}, the only one"
+    chosen, _ = log.chosen_by
+    return f"{value}, the best" + ("" if chosen == lead else f" by {name_of(chosen)}")
 
 
 def _finding(log: RunLog) -> str:
@@ -71,7 +83,7 @@ def _rank(log: RunLog, last: Evaluation, best: Optional[Evaluation]) -> str:
     lead = log.lead
     so_far = "" if log.end else " so far"
     if best is None or len(log.evaluations) == 1:
-        return f"the only evaluation, step {last.step:,}" if log.end else f"step {last.step:,}"
+        return f"step {last.step:,}"
     chosen, _ = log.chosen_by
     if best is last:
         if chosen == lead:

@@ -85,7 +85,7 @@ class FinetuneRun:
             labels=progress._labels,
             ends=False,
         )
-        flags = dict(self.flags)
+        flags = {"disable_tqdm": True, **self.flags}
         callbacks = [*(flags.pop("callbacks", None) or []), recorder]
         given = flags.pop("stop", None)
         control.request.event = control.event = given or control.event

@@ -21,7 +21,6 @@ import torch
 import torch.distributed as dist
 import transformers
 from transformers import TrainerState, TrainingArguments
-from transformers.utils import logging as transformers_logging
 
 from biollm_widgets.dna.audit import audit
 from biollm_widgets.dna.finetuning import arguments, checkpoints, results, rungs
@@ -38,6 +37,8 @@ from biollm_widgets.dna.splits import Splits, read_splits
 from biollm_widgets.errors import InputError
 from biollm_widgets.models.catalog import require
 from biollm_widgets.models.locate import locate
+from biollm_widgets.runs.quiet import no_bars_of_loading, without_bars
+from biollm_widgets.runs.recorder import Recorder
 from biollm_widgets.runs.stopping import LeaveTraining, StopAtStepEnd, Stopped, StopRequest
 
 
@@ -107,18 +108,6 @@ def no_traces_in_the_environment() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
             del os.environ[name]
         os.environ.update(before)
-
-
-@contextlib.contextmanager
-def no_bars_of_loading() -> Iterator[None]:
-    """Without transformers' bars for reading and writing files: they would tear the one for training apart."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()
 
 
 class Run:
@@ -206,11 +195,7 @@ class Run:
             pad_id=tokenizer.pad_token_id,
             check_stop=self.check_stop,
         )
-        own = {name: self.settings[name] for name in checkpoints.own_names(self.own)}
-        of_step = {"sequences_a_step": self.settings["sequences_a_step"]}
-        self.progress.record(
-            trainer, str(self.training.run_name), {**own, **of_step, "model": self.own.model_name_or_path}
-        )
+        self.listen(trainer)
         began = time.monotonic()
         if not self.train(trainer, start):
             return self.unfinished()
@@ -287,6 +272,8 @@ class Run:
         """What the model is fed with: tokens, or states that are computed now and kept."""
         if not ready.stored:
             return {name: Rows(part.ids, part.labels, part.lengths) for name, part in parts.items()}
+        if self.training.disable_tqdm:  # otherwise a bar says so
+            self.say("Running the layers that stay as they are over all sequences, once.")
         rows, place = store(
             ready.model,
             parts,
@@ -304,6 +291,18 @@ class Run:
         return rows
 
     # Training.
+
+    def listen(self, trainer: FineTuner) -> None:
+        """Who wants to know more of a run than callbacks are told: the progress file, and recorders of the caller."""
+        own = {name: self.settings[name] for name in checkpoints.own_names(self.own)}
+        of_step = {"sequences_a_step": self.settings["sequences_a_step"]}
+        settings = {**own, **of_step, "model": self.own.model_name_or_path}
+        self.progress.record(trainer, str(self.training.run_name), settings)
+        for recorder in [one for one in self.callbacks if isinstance(one, Recorder)]:
+            recorder.settings = {**settings, **recorder.settings}
+            recorder.attach(trainer)
+            # Whoever records shows it too: one bar is enough.
+            trainer.callback_handler.callbacks = without_bars(trainer.callback_handler.callbacks)
 
     def train(self, trainer: FineTuner, start: checkpoints.Start) -> bool:
         """Train to the end, or until asked to stop; whether the end was reached."""
