@@ -219,10 +219,9 @@ class _Drawing:
         self.picture.text(self.left - 8, y, "step", size=11, colour=colours.QUIET, anchor="end")
         for value, words in self.x.ticks:
             self.picture.line(self.x(value), self.y, self.x(value), self.y + 4, colour=colours.EDGE)
-            half = wide(words, 11) / 2
-            x = min(self.x(value), self.picture.width - 4 - half)
-            if x - half >= self.left - 8 + 4:  # else it would meet the word
-                self.picture.text(x, y, words, size=11, colour=colours.QUIET, anchor="middle")
+            # A wide number under the very left would meet the word.
+            if self.x(value) - wide(words, 11) / 2 >= self.left - 4:
+                self.picture.text(self.x(value), y, words, size=11, colour=colours.QUIET, anchor="middle")
         self.y = y
 
     # Curves

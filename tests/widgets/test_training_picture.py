@@ -190,6 +190,8 @@ def test_a_band_shows_the_losses_behind_a_mean_and_stops_at_gaps() -> None:
     for piece, band in zip(training.pieces, bands, strict=True):
         for (x, y), (above, below) in zip(piece, zip(band.points, reversed(band.points), strict=False), strict=False):
             assert above[0] == below[0] == x and above[1] < y < below[1]
+            # The axis has room for all of it: nothing is cut off at its ends.
+            assert (y - above[1]) / (below[1] - y) == pytest.approx(8 / 5, abs=0.03)
     assert picture.items.index(bands[0]) < picture.items.index(training)
     assert "lowest to highest of 20 log lines" in words(picture)
     # A point of several steps lies in their middle.
@@ -284,8 +286,8 @@ def test_compared_runs_have_hues_markers_and_names_of_their_own() -> None:
     assert {f"run {i}" for i in range(7)} | {"training", "evaluation", "best of each run"} <= set(words(picture))
     assert not any("right (" in word for word in words(picture))
     # The first and the seventh have one hue, and markers of different shapes.
-    marks = {type(i) for i in picture.items if getattr(i, "fill", None) == LINES[0]}
-    assert marks == {Circle, Rectangle}
+    marks = [type(i) for i in picture.items if getattr(i, "fill", None) == LINES[0]]
+    assert (marks.count(Circle), marks.count(Rectangle), len(marks)) == (7, 7, 14)  # one each in the legend
     rings = [i for i in picture.items if isinstance(i, Circle) and i.radius == 7]
     assert len(rings) == 7
     # With a single run its hues are those of training and evaluation.
@@ -353,6 +355,7 @@ ODD = {
         steps=100_000,
     ),
     "a million steps": a_shot(a_run(points=[a_point(s, 0.5) for s in range(1, 1_000_001, 50_000)]), steps=1_000_000),
+    "compared for long": a_shot(*[a_run(checkpoints=[10_000_000])] * 2, steps=10_000_000),
     "nothing but loss": a_shot(a_run(), metrics=[], names={}),
     "unknown metric": a_shot(a_run(), metrics=["cohen_kappa"], names={}),
     "compared and empty": a_shot(a_run(), a_run(points=[], evaluations=[], checkpoints=[])),
