@@ -8,7 +8,8 @@ start
     `greater` when more of it is better, `best_at_end` when the best weights are loaded in the end; `eval_strategy`
     ("steps", "epoch" or "no") and `eval_steps`; `resumed_from`, a checkpoint; `processes`; `version` of this format.
 history
-    What a run that goes on had found before, in place of all that was told so far: `events`, a list (log, evaluation).
+    What a run that goes on had found before, in place of all that was told so far: `events`, a list (log, evaluation,
+    checkpoint).
     In a file these are lines of their own.
 step
     At most a few a second. `step`, `epoch`; `samples`, `tokens` and `active` (seconds without pauses), all counted
