@@ -68,7 +68,7 @@ class Confusion:
     def finding(self) -> str:
         """How many were right, in words."""
         right, total = sum(row[i] for i, row in enumerate(self.rows)), sum(map(sum, self.rows))
-        return f"{right:,.0f} of {total:,.0f} right ({right / total:.0%})" if total else "nothing was counted"
+        return f"{right:,.0f} of {total:,.0f} right ({100 * right / total:.0f} %)" if total else "nothing was counted"
 
     def reading(self) -> str:
         if len(self.rows) > MOST:
@@ -131,7 +131,9 @@ class Confusion:
             bold = 600 if i == k else 400
             picture.text(x + cell / 2, place, words, colour=colours.INK, size=size, weight=bold, anchor="middle")
             if shares:
-                picture.text(x + cell / 2, place + 16, f"{share:.0%}", colour=colours.INK, size=11, anchor="middle")
+                picture.text(
+                    x + cell / 2, place + 16, f"{100 * share:.0f} %", colour=colours.INK, size=11, anchor="middle"
+                )
 
 
 def shade_of(share: float) -> Shade:

@@ -222,10 +222,10 @@ def test_the_confusion_matrix_of_the_newest_evaluation_stands_beside_and_below_w
         picture = draw_progress(a_shot(a_run()), width)
         sound(picture)
         found = {t.words: (t.x, t.y) for t in texts(picture)}
-        assert "Evaluation at step 300" in found and "174 of 250 right (70%)" in found
+        assert "Evaluation at step 300" in found and "174 of 250 right (70 %)" in found
         assert found["149"][1] == found["24"][1] < found["52"][1] == found["25"][1]
         assert found["149"][0] == found["52"][0] < found["24"][0] == found["25"][0]
-        assert found["86%"][0] == found["149"][0] and found["68%"][0] == found["52"][0]
+        assert found["86 %"][0] == found["149"][0] and found["68 %"][0] == found["52"][0]
         steps = next(t for t in texts(picture) if t.words == "step")
         assert (found["149"][1] < steps.y) == (width == 760)
         [right] = [t for t in texts(picture) if t.words == "149"]
