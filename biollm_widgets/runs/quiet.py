@@ -8,9 +8,9 @@ from typing import Any
 
 from transformers import PrinterCallback, ProgressCallback
 from transformers.utils import logging as transformers_logging
-from transformers.utils.notebook import NotebookProgressCallback
 
-BARS = (PrinterCallback, ProgressCallback, NotebookProgressCallback)
+BARS = (PrinterCallback, ProgressCallback)
+IN_NOTEBOOKS = "NotebookProgressCallback"  # by name: its module can be loaded only where IPython is
 
 
 @contextlib.contextmanager
@@ -27,4 +27,4 @@ def no_bars_of_loading() -> Iterator[None]:
 
 def without_bars(callbacks: list[Any]) -> list[Any]:
     """A Trainer's callbacks less those that draw or print its progress."""
-    return [one for one in callbacks if not isinstance(one, BARS)]
+    return [one for one in callbacks if not isinstance(one, BARS) and type(one).__name__ != IN_NOTEBOOKS]
