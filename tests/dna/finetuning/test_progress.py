@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from transformers import TrainerCallback
 from biollm_widgets.dna.finetuning import Stopped, finetune
 from biollm_widgets.dna.finetuning.results import KEYS
 from biollm_widgets.errors import InputError
+from biollm_widgets.runs.history import read_run
 from biollm_widgets.runs.log import RunLog
 from biollm_widgets.runs.progress_file import ProgressReader
 
@@ -116,7 +118,7 @@ def test_a_run_that_is_asked_for_a_file_only_when_it_goes_on_tells_what_was_befo
     finetune(**flags)  # the file does not make it another run
     events = read(told)
     assert [event["step"] for event in of("log", events)] == list(range(2, 23, 2))
-    assert [event["step"] for event in of("evaluation", events)] == [8, 16, 22]
+    assert [event["step"] for event in of("evaluation", events) if event["during"]] == [8, 16]
 
 
 def test_a_run_that_starts_over_replaces_the_file_and_one_that_is_refused_leaves_it(flags, told):
@@ -262,3 +264,39 @@ def test_a_signal_is_told_in_the_words_that_are_printed(processes, flags, told, 
         assert set(end["resume"].split()) == set(said.splitlines()[-1].split())
     else:
         assert end["resume"] is None
+
+
+# Read back from the folder it wrote.
+
+
+def test_a_finished_run_is_read_from_its_folder_with_its_test(flags, told):
+    result = finetune(**flags)
+    live, read_ = RunLog().take_all(read(told)), RunLog().take_all(read_run(flags["output_dir"]))
+    assert [vars(one) for one in read_.evaluations] == [vars(one) for one in live.evaluations]
+    assert [vars(one) for one in read_.tests] == [vars(one) for one in live.tests]
+    assert read_.tests[0].confusion == result.confusion and read_.phase == "finished"
+    assert (read_.chosen_step, read_.labels, read_.start["settings"]) == (
+        live.chosen_step,
+        live.labels,
+        live.start["settings"],
+    )
+    assert read_.tests[0].step == result.step and read_.active == result.train_seconds
+    assert not RunLog().take_all(read_run(f"{flags['output_dir']}/checkpoint-22")).tests
+
+
+def test_a_run_without_a_progress_file_is_read_with_its_settings(flags):
+    stop = threading.Event()
+    finetune(**flags, callbacks=[At(11, stop.set)], stop=stop)
+    events = read_run(flags["output_dir"])
+    start, end = events[0], events[-1]
+    assert (start["labels"], start["steps"], start["metric"], start["best_at_end"]) == (["0", "1"], 22, "loss", True)
+    known = {"learning_rate": 3e-3, "rung": "full", "model_max_length": 40, "eval_steps": 8, "sequences_a_step": 4}
+    assert known.items() <= start["settings"].items() and not {"data", "model", "max_steps"} & set(start["settings"])
+    assert (end["state"], end["step"], end["resume"]) == ("stopped", 11, None)
+    assert end["words"][-1] == "The command that began it, given again, does so."
+    result = finetune(**flags)
+    events = read_run(flags["output_dir"])
+    assert events[-1]["state"] == "finished" and of("evaluation", events)[-1]["confusion"] == result.confusion
+    assert events[0]["settings"]["model"] == flags["model_name_or_path"]
+    shutil.copytree(result.results, Path(result.results).with_name("another"))
+    assert all(event["during"] for event in of("evaluation", read_run(flags["output_dir"])))  # which of the two?
