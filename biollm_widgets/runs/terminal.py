@@ -35,7 +35,8 @@ class TerminalBar:
         kind = event["event"]
         if kind == "start":
             tty = bool(getattr(self.file, "isatty", lambda: False)())
-            self.close()
+            if self.bar is not None:
+                self.bar.close()  # where it was: the log is of the new run already
             self.bar = tqdm(
                 total=self.log.steps,
                 initial=self.log.step,
