@@ -52,9 +52,7 @@ def test_a_run_is_told_in_the_order_in_which_it_happens(make_trainer: Any) -> No
     ]  # fmt: skip
     for event in events:
         check(json.loads(encode(event)))
-    phases = [
-        (event["phase"], event["done"] if "done" in event else None) for event in events if event["event"] == "phase"
-    ]
+    phases = [(event["phase"], event.get("done")) for event in events if event["event"] == "phase"]
     assert phases[:6] == [("evaluating", 0), *(("evaluating", n) for n in range(1, 5)), ("training", None)]
     times = [event["time"] for event in events]
     assert times == sorted(times)
