@@ -100,7 +100,9 @@ def read_run(folder: Any) -> list[dict[str, Any]]:
     if result is not None:
         tests = [_test(result, int(result["step"]) if _is_step(result.get("step")) else tested)]
     events = [start, *said, *told, *([last] if _finite(active) else []), *tests, _end(found, result)]
-    return [{**event, "time": time} for event in events]
+    for event in events:
+        event["time"] = time
+    return events
 
 
 # Which files.
