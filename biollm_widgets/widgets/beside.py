@@ -32,7 +32,7 @@ def in_kernel() -> bool:
 
 
 class Work:
-    """A function in a thread of its own.
+    """A function in a thread of its own, which begins when somebody waits for it.
 
     Parameters
     ----------
@@ -48,13 +48,17 @@ class Work:
         self.error: Optional[BaseException] = None
         context = contextvars.copy_context()
         self.thread = threading.Thread(target=context.run, args=(self._run,), name="training", daemon=True)
-        self.thread.start()
+
+    def begin(self) -> None:
+        if self.thread.ident is None:
+            self.thread.start()
 
     @property
     def done(self) -> bool:
         return not self.thread.is_alive()
 
     def result(self) -> Any:
+        self.begin()
         self.thread.join()
         if self.error is not None:
             raise self.error
@@ -140,6 +144,7 @@ async def wait(work: Work, tick: Callable[[], None], stop: Callable[[], None]) -
     """
     events = pump()
     with Interrupts(stop) as interrupts:
+        work.begin()  # not before: an interrupt would leave it alone
         if events is None:
             await _loop(work, tick, stop, interrupts, None)
         else:
@@ -168,6 +173,7 @@ def wait_here(work: Work, tick: Callable[[], None], stop: Callable[[], None]) ->
     """The same for a cell that does not await: it blocks, and lets events through by itself."""
     events = pump()
     with Interrupts(stop) as interrupts:
+        work.begin()
         if events is None:
             _turn(work, tick, interrupts, lambda _: None)
         else:

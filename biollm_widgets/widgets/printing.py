@@ -77,15 +77,13 @@ def prints_to(said: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, lines that this thread prints or logs are given to `said`."""
     me = threading.get_ident()
     lines = _Lines(said)
-    splits = {}
     filters: list[tuple[logging.Handler, _Caught]] = []
     with _turn:
         _lines[me] = lines
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if not isinstance(stream, _Split):
-                splits[name] = _Split(stream)
-                setattr(sys, name, splits[name])
+                setattr(sys, name, _Split(stream))
         for logger in (logging.getLogger(), logging.getLogger("transformers"), logging.getLogger("accelerate")):
             for handler in logger.handlers:
                 if type(handler) is logging.StreamHandler:
@@ -100,7 +98,8 @@ def prints_to(said: Callable[[str], None]) -> Iterator[None]:
             del _lines[me]
             for handler, caught in filters:
                 handler.removeFilter(caught)
-            for name, split in splits.items():
-                # Somebody may have put a stream of their own there meanwhile, and another thread may be listened to.
-                if getattr(sys, name) is split and not _lines:
+            for name in ("stdout", "stderr"):
+                # Another thread may be listened to, and somebody may have put a stream of their own there meanwhile.
+                split = getattr(sys, name)
+                if not _lines and isinstance(split, _Split):
                     setattr(sys, name, split.stream)
