@@ -497,7 +497,7 @@ def _log_of(run: Any, name: str = "") -> RunLog:
 
     if isinstance(run, TrainingProgress):
         run._now()
-        return copy.copy(run._sheet.log)  # it may be called otherwise here
+        return copy.deepcopy(run._sheet.log)  # as it is now; and it may be called otherwise here
     path = Path(run).expanduser()
     log = RunLog(name)
     log.take_all(read_whole(path) if path.is_file() else read_run(path))

@@ -103,11 +103,14 @@ class TrainingSheet:
     def news(self) -> Optional[dict[str, Any]]:
         """What is new since the last call, as a message for the page: None, {"news": ...} or {"fresh": shot}."""
         before, log = self._sent, self.log
-        # The very objects: every start event is another one, and so is every run.
-        known_by = [part for run in self.runs for part in (run, run.start)]
-        if not before or len(known_by) != len(before["by"]) or any(
-            a is not b for a, b in zip(known_by, before["by"], strict=True)
-        ):  # fmt: skip
+        # The very objects: every start event is another one, and so is every run, and what it had found before.
+        known_by = [part for run in self.runs for part in (run, run.start, run.lines)]
+        if (
+            not before
+            or len(known_by) != len(before["by"])
+            or any(a is not b for a, b in zip(known_by, before["by"], strict=True))
+            or log.labels != before["run"]["labels"]
+        ):
             self.serial += 1
             shot = self.shot()
             self._sent = {"by": known_by, "words": self._words(), "said": log.said_count, "run": shot["runs"][0]}
