@@ -166,7 +166,7 @@ async def _fit(progress: Any, run: Any) -> Any:
         return _run_in_foreground(progress, run)
     with _Busy(progress) as control:
         progress._show()
-        work = beside.Work(lambda: run.go(progress, control, progress._hear_event), _said(progress))
+        work = beside.Work(lambda: run.go(progress, control, _heard(progress, control)), _said(progress))
         return await beside.wait(work, progress._tick, progress._ask_to_stop)
 
 
@@ -176,13 +176,23 @@ def run_here(progress: Any, run: Any) -> Any:
         return _run_in_foreground(progress, run)
     with _Busy(progress) as control:
         progress._show()
-        work = beside.Work(lambda: run.go(progress, control, progress._hear_event), _said(progress))
+        work = beside.Work(lambda: run.go(progress, control, _heard(progress, control)), _said(progress))
         return beside.wait_here(work, progress._tick, progress._ask_to_stop)
 
 
 def _has_a_page(run: Any) -> bool:
     """Whether somebody may look on and click: not in a script, not while a notebook is graded, not in one of many."""
     return beside.in_kernel() and not os.environ.get("NBGRADER_EXECUTION") and run.alone
+
+
+def _heard(progress: Any, control: Control) -> Callable[[dict[str, Any]], None]:
+    """Hears this training's events; no more when its cell was left and another training has begun meanwhile."""
+
+    def hear(event: dict[str, Any]) -> None:
+        if progress._control is control or progress._control is None:
+            progress._hear_event(event)
+
+    return hear
 
 
 def _said(progress: Any) -> Callable[[str], None]:
