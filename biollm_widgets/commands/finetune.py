@@ -54,8 +54,8 @@ def command(words: tuple[str, ...], as_json: bool) -> Any:
     # Answers a wrong flag before the seconds that torch takes to load, where that can be.
     if not flags:
         raise InputError("--data_path is missing; biollm finetune --help lists the flags.")
-    from biollm_widgets.runs.stopping import Stopped
     from biollm_widgets.dna.finetuning.train import finetune
+    from biollm_widgets.runs.stopping import Stopped
 
     try:
         # The Trainer prints its losses on stdout, where only the result belongs.

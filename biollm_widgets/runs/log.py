@@ -164,7 +164,7 @@ class RunLog:
                 _add_scores(values, np.asarray(matrix))
             # Perhaps the same again, in the file of a run that was stopped and went on.
             before = {} if last is None else last.values
-            found = Evaluation(step, epoch, {**before, **values}, matrix or (last and last.confusion))
+            found = Evaluation(step, epoch, {**before, **values}, matrix or (last.confusion if last else None))
         losses = [name for name in found.values if name.endswith("_loss")]
         if "loss" not in found.values and losses:
             found.values["loss"] = found.values[losses[0]]  # the first of several sets of rows

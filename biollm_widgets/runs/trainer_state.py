@@ -22,12 +22,19 @@ def event_of(logged: dict[str, Any], step: int, during: bool = True) -> Optional
     during : bool
         Whether training went on then.
     """
-    values = {name: float(value) for name, value in logged.items() if _is_number(value)}
+    # Most are floats as they come out of JSON; a log has a hundred thousand of these lines.
+    values = {
+        name: value if type(value) is float else float(value)
+        for name, value in logged.items()
+        if type(value) is float or _is_number(value)
+    }
     values.pop("step", None)
     epoch = values.pop("epoch", 0.0)
+    if "loss" in values:
+        return {"event": "log", "step": step, "epoch": epoch, "values": values}
     timed = next((name for name in values if name.endswith("_runtime")), None)
     if timed is None:
-        return {"event": "log", "step": step, "epoch": epoch, "values": values} if "loss" in values else None
+        return None
     prefix = timed.removesuffix("_runtime")
     if prefix == "train":
         return None
