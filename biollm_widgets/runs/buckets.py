@@ -28,10 +28,10 @@ class TrainingLines:
     def add(self, step: int, loss: Optional[float], rate: Optional[float], grad: Optional[float]) -> None:
         """One more line; None for what it does not hold."""
         self.step.append(step)
-        if grad is not None and not math.isfinite(grad):
-            grad = math.inf  # nan stands for a line without one
-        for column, value in ((self.loss, loss), (self.rate, rate), (self.grad, grad)):
-            column.append(math.nan if value is None else value)
+        self.loss.append(math.nan if loss is None else loss)
+        self.rate.append(math.nan if rate is None else rate)
+        # nan stands for a line without one; one that is no number is infinite here.
+        self.grad.append(math.nan if grad is None else grad if math.isfinite(grad) else math.inf)
 
     def cut_after(self, step: int) -> None:
         """Forget what came after a step: a run goes on from there."""

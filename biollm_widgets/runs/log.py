@@ -95,7 +95,12 @@ class RunLog:
 
     def take_all(self, events: Iterable[dict[str, Any]]) -> RunLog:
         for event in events:
-            self.take(event)
+            # A long log has a hundred thousand of these.
+            if event.get("event") == "log":
+                self._take_log(event)
+                self.time = event.get("time") or self.time
+            else:
+                self.take(event)
         return self
 
     def _take_start(self, event: dict[str, Any]) -> None:
@@ -136,9 +141,10 @@ class RunLog:
             self._steps.popleft()
 
     def _take_log(self, event: dict[str, Any]) -> None:
-        self._at(event)
-        values = event.get("values") or {}
-        self.lines.add(self.step, values.get("loss"), values.get("learning_rate"), values.get("grad_norm"))
+        self.step = step = int(event.get("step") or 0)
+        self.epoch = event.get("epoch") or self.epoch
+        value = (event.get("values") or {}).get
+        self.lines.add(step, value("loss"), value("learning_rate"), value("grad_norm"))
 
     def _take_phase(self, event: dict[str, Any]) -> None:
         if self.end is not None:
