@@ -300,7 +300,9 @@ class _Together(TrainerCallback):
 
 def _relayed(name: str) -> Callable[..., Any]:
     def relay(self: _Together, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if name == "on_train_begin" and self.watch is None and state.is_world_process_zero:
+        if name == "on_train_begin" and state.is_world_process_zero:
+            if self.watch is not None:
+                self.end()  # the run before broke off, and nobody said so
             self.begin()
         if self.watch is None:
             return control
