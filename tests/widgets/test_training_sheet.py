@@ -310,3 +310,17 @@ def test_a_test_after_training_stands_by_itself() -> None:
     news = page.hear()["news"]
     assert news["test"][1]["confusion"] == CHAPTER and news["test"][1]["best"] is False and "evaluations" not in news
     page.check()
+
+
+def test_of_what_was_printed_a_page_keeps_the_same_last_lines() -> None:
+    sheet = sheet_of()
+    page = Page(sheet)
+    page.hear()
+    for n in range(450):
+        sheet.log.take(printed(f"line {n}"))
+        if n % 70 == 0 or n in (199, 200, 201):
+            page.hear()
+            page.check()
+    page.hear()
+    page.check()
+    assert len(page.shot["said"]) == 200 and page.shot["said"][-1] == "line 449"
