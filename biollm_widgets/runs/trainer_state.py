@@ -22,13 +22,11 @@ def event_of(logged: dict[str, Any], step: int, during: bool = True) -> Optional
     during : bool
         Whether training went on then.
     """
-    # Most are floats as they come out of JSON; a log has a hundred thousand of these lines.
-    values = {
-        name: value if type(value) is float else float(value)
-        for name, value in logged.items()
-        if type(value) is float or _is_number(value)
-    }
+    values = dict(logged)
     values.pop("step", None)
+    # Most lines hold floats alone, as they come out of JSON; a log has a hundred thousand of them.
+    if set(map(type, values.values())) != {float}:
+        values = {name: float(value) for name, value in values.items() if _is_number(value)}
     epoch = values.pop("epoch", 0.0)
     if "loss" in values:
         return {"event": "log", "step": step, "epoch": epoch, "values": values}
