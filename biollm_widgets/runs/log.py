@@ -50,8 +50,8 @@ class RunLog:
 
     Attributes
     ----------
-    given
-        A name that a person gave it.
+    given, given_labels
+        A name that a person gave it, and names of its classes.
     lines
         What was logged while training.
     evaluations, tests
@@ -64,6 +64,7 @@ class RunLog:
     """
 
     given: str = ""
+    given_labels: Optional[list[str]] = None
     start: dict[str, Any] = field(default_factory=dict)
     lines: TrainingLines = field(default_factory=TrainingLines)
     evaluations: list[Evaluation] = field(default_factory=list)
@@ -222,9 +223,9 @@ class RunLog:
 
     @property
     def labels(self) -> list[str]:
-        """Names of the classes: the run's, or numbers."""
+        """Names of the classes: a person's, the run's, or numbers."""
         seen = [len(one.confusion) for one in (*self.evaluations, *self.tests) if one.confusion]
-        named = [str(one) for one in self.start.get("labels") or []]
+        named = [str(one) for one in self.given_labels or self.start.get("labels") or []]
         return named + [str(k) for k in range(len(named), max(seen, default=0))]
 
     @property

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Union
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.runs.log import RunLog
 from biollm_widgets.runs.progress_file import ProgressReader
 from biollm_widgets.runs.words import clock
 
@@ -65,7 +64,7 @@ class Follower:
         progress = self.progress
         with progress._turn:
             if self.reader.started_over and progress._sheet.log.start:
-                progress._sheet.runs[0] = RunLog(progress._name)
+                progress._sheet.begin()
             if events:
                 self.grown = time.monotonic()
                 progress._sheet.log.take_all(events)

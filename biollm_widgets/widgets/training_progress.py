@@ -72,7 +72,7 @@ class TrainingProgress(Widget):
         refuse_unknown(type(self), unknown)
         self._name = str(name)
         self._labels = None if labels is None else [str(one) for one in labels]
-        self._sheet = TrainingSheet([RunLog(self._name)])
+        self._sheet = TrainingSheet([RunLog(self._name, self._labels)])
         self._control: Any = None  # of the training that goes on
         self._callback: Any = None
         self._waiting: deque[dict[str, Any]] = deque()  # events that the training thread has left here
@@ -177,7 +177,7 @@ class TrainingProgress(Widget):
             When there is no run in it; says what was looked for.
         """
         made = cls(**options)
-        made._sheet = TrainingSheet([_log_of(folder, made._name)])
+        made._sheet = TrainingSheet([_log_of(folder, made._name, made._labels)])
         return made
 
     @classmethod
@@ -201,7 +201,7 @@ class TrainingProgress(Widget):
         if names is not None and len(names) != len(runs):
             raise InputError(f"There are {len(runs)} runs and {len(names)} names; give each run one name.")
         made = cls(**options)
-        logs = [_log_of(run) for run in runs]
+        logs = [_log_of(run, labels=made._labels) for run in runs]
         for number, log in enumerate(logs):
             log.given = str(names[number]) if names is not None else log.given
         made._sheet = TrainingSheet(_told_apart(logs))
@@ -283,7 +283,7 @@ class TrainingProgress(Widget):
         if not known:
             at = "" if step is None else f" at step {step}"
             raise InputError(f"There is no confusion matrix{at}; evaluations of a classifier in progress.fit have one.")
-        labels = log.labels
+        labels = log.labels[: len(known[-1].confusion)]
         return pd.DataFrame(known[-1].confusion, index=labels, columns=labels).rename_axis(index="is", columns="said")
 
     # Taking away.
@@ -490,17 +490,19 @@ def _cell() -> tuple[str, str]:
         return "", ""
 
 
-def _log_of(run: Any, name: str = "") -> RunLog:
+def _log_of(run: Any, name: str = "", labels: Optional[list[str]] = None) -> RunLog:
     """A run's log from its folder, its progress file, or what shows it."""
-    from biollm_widgets.runs.history import read_run
+    from biollm_widgets.runs.history import STATE, read_run
     from biollm_widgets.widgets.training_follow import read_whole
 
     if isinstance(run, TrainingProgress):
         run._now()
         return copy.deepcopy(run._sheet.log)  # as it is now; and it may be called otherwise here
+    if not isinstance(run, (str, os.PathLike)):
+        raise InputError(f"A run is a folder, a progress file or a TrainingProgress, not {run!r:.80}.")
     path = Path(run).expanduser()
-    log = RunLog(name)
-    log.take_all(read_whole(path) if path.is_file() else read_run(path))
+    log = RunLog(name, labels)
+    log.take_all(read_whole(path) if path.is_file() and path.name != STATE else read_run(path))
     return log
 
 
@@ -514,5 +516,6 @@ def _told_apart(logs: Sequence[RunLog]) -> list[RunLog]:
             count += 1
             name = f"{plain} ({count})"
         seen.add(name)
-        log.given = name
+        if name != log.name:
+            log.given = name
     return list(logs)

@@ -49,7 +49,7 @@ class TrainingSheet:
 
     def begin(self) -> None:
         """Make room for a run that begins: what stood here before it is gone, what was laid over stays."""
-        self.runs[0] = RunLog(self.runs[0].given)
+        self.runs[0] = RunLog(self.log.given, self.log.given_labels)
         self.notice = None
 
     @property
