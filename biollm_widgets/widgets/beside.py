@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
 from biollm_widgets.widgets.printing import prints_to
@@ -115,6 +115,23 @@ def pump() -> Any:
         return events
     except Exception:  # another kernel, or one whose insides have changed
         return None
+
+
+@contextlib.contextmanager
+def heard_beside(widget: Any) -> Iterator[None]:
+    """While the main thread is taken, let what the page sends to a widget be heard in a thread of its own.
+
+    That is where JupyterLab sends it, but ipykernel 7.4 hands it to the thread that last spoke to the page: ours.
+    """
+    comm = getattr(widget, "comm", None)
+    if not hasattr(comm, "_reply_subshell_for"):
+        yield
+        return
+    comm._reply_subshell_for = lambda data, asked: asked
+    try:
+        yield
+    finally:
+        del comm._reply_subshell_for
 
 
 class _OpenLock(contextlib.nullcontext):

@@ -177,7 +177,8 @@ def run_here(progress: Any, run: Any) -> Any:
     with _Busy(progress) as control:
         progress._show()
         work = beside.Work(lambda: run.go(progress, control, _heard(progress, control)), _said(progress))
-        return beside.wait_here(work, progress._tick, progress._ask_to_stop)
+        with beside.heard_beside(progress):
+            return beside.wait_here(work, progress._tick, progress._ask_to_stop)
 
 
 def _has_a_page(run: Any) -> bool:
@@ -270,6 +271,7 @@ class _Together(TrainerCallback):
         )
         if beside.in_kernel():
             progress._show()
+            self.kept.enter_context(beside.heard_beside(progress))
             self.kept.enter_context(_until_the_cell_ends(self.broke_off))
         if threading.current_thread() is threading.main_thread():
             self.kept.enter_context(self.control.request)  # an interrupt stops after the step at hand
