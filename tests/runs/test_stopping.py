@@ -69,7 +69,10 @@ CASES: dict[str, tuple[dict[str, Any], int, bool]] = {
     "best-is-loaded-and-kept": ({**BY_THREES, **BEST, **AT_END, "save_total_limit": 1}, 8, False),
     "best-is-new-and-loaded": ({**BY_THREES, **BEST, **AT_END}, 3, True),
 }
-QUICK = ("within-an-epoch", "last-of-epoch-due-by-epoch", "evaluating-within-an-epoch")
+QUICK = (
+    *("within-an-epoch", "last-of-epoch-due-by-epoch", "evaluating-within-an-epoch", "keeps-one-and-loads-the-best"),
+    *("saves-weights-alone", "max-steps-reached-by-epoch", "best-is-older"),
+)
 
 
 class Run:

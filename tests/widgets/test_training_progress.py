@@ -313,14 +313,14 @@ def test_at_most_four_messages_a_second_however_much_happens() -> None:
     progress.send = lambda content, buffers=None: sent.append((time.monotonic(), content))  # type: ignore[method-assign]
     progress._hear_event(start(steps=100_000))
     began, step = time.monotonic(), 0
-    while time.monotonic() - began < 1.3:
+    while time.monotonic() - began < 0.9:
         step += 1
         progress._hear_event(logged(step, 0.5))
         progress._hear_event(stepped(step, step / 100, step * 8))
         time.sleep(0.001)
     progress._last_words()
     times = [at for at, _ in sent]
-    assert 4 <= len(sent) <= 8 and all(b - a >= GAP - 0.01 for a, b in pairwise(times))
+    assert 3 <= len(sent) <= 6 and all(b - a >= GAP - 0.01 for a, b in pairwise(times))
     assert progress._sheet.log.step == step
     for _, content in sent:
         json.dumps(content, allow_nan=False)

@@ -106,7 +106,7 @@ def test_of_ten_thousand_lines_a_message_holds_a_few_points() -> None:
     assert max(sizes) < 500
 
 
-@pytest.mark.parametrize("points", [4, 16, POINTS])
+@pytest.mark.parametrize("points", [4, 16, pytest.param(POINTS, marks=pytest.mark.slow)])
 def test_a_page_that_hears_the_news_has_the_whole_at_every_step_also_when_points_join(
     points: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
