@@ -14,9 +14,11 @@ from tests.conftest import skip_or_fail
 
 from .notebooks import Notebook, write_notebook
 from .servers import DAY4, OLDER_FRONT_END, Server, chromium
-from .token_views import SETUP
+from .token_views import SETUP as TOKENS
+from .trainings import SETUP as TRAININGS
 
 PATIENCE = 30_000  # milliseconds; two cores may be busy with other tests
+SETUPS = {"tokens": TOKENS, "trainings": TRAININGS}  # what the first cell of a room is
 HERE = ("127.0.0.1", "localhost", "")  # "" is what data: and blob: addresses have, and files
 expect.set_options(timeout=PATIENCE)
 
@@ -104,32 +106,44 @@ def page(context: BrowserContext) -> Iterator[Page]:
     assert watch.elsewhere == []
 
 
-@pytest.fixture(scope="package")
-def room(context: BrowserContext, server: Callable[[str], Server]) -> Iterator[Callable]:
-    """`room("lab", "newest")`: one notebook for each front end and kernel, open as long as tests add their cells to it.
+class Rooms:
+    """One notebook for each front end, kernel and setup, open as long as tests add their cells to it.
 
     A kernel that has imported everything costs seconds, so tests share it and make a view each.
     """
-    rooms: dict[tuple[str, str], tuple[Notebook, Watch]] = {}
 
-    def open_room(front: str, kernel: str) -> tuple[Notebook, Watch]:
+    def __init__(self, context: BrowserContext, server: Callable[[str], Server]) -> None:
+        self.context, self.server = context, server
+        self.open: dict[tuple[str, str, str], tuple[Notebook, Watch]] = {}
+
+    def enter(self, front: str, kernel: str, setup: str = "tokens") -> tuple[Notebook, Watch]:
         if kernel == "day4" and not DAY4.exists():
             skip_or_fail("The cluster's versions are not in .venv-day4; `make test` installs them.")
-        if (front, kernel) not in rooms:
-            name = f"{front}-{kernel}.ipynb"
-            write_notebook(server("same"), name, [SETUP], kernel)
-            page, watch = new_page(context)
-            notebook = Notebook(page, server("same"), name, front)
+        if (front, kernel, setup) not in self.open:
+            name = f"{front}-{kernel}-{setup}.ipynb"
+            write_notebook(self.server("same"), name, [SETUPS[setup]], kernel)
+            page, watch = new_page(self.context)
+            notebook = Notebook(page, self.server("same"), name, front)
             notebook.run_all()
-            rooms[front, kernel] = notebook, watch
-        return rooms[front, kernel]
+            self.open[front, kernel, setup] = notebook, watch
+        return self.open[front, kernel, setup]
 
-    yield open_room
-    for notebook, _ in rooms.values():
+    def leave(self, notebook: Notebook) -> None:
+        """Close one for good: whoever enters next gets another."""
+        self.open = {key: room for key, room in self.open.items() if room[0] is not notebook}
+        notebook.end_kernel()
         notebook.page.close()
 
 
-def _entered(notebook: Notebook, watch: Watch) -> Iterator[Notebook]:
+@pytest.fixture(scope="package")
+def rooms(context: BrowserContext, server: Callable[[str], Server]) -> Iterator[Rooms]:
+    rooms = Rooms(context, server)
+    yield rooms
+    for notebook, _ in rooms.open.values():
+        notebook.page.close()
+
+
+def entered(notebook: Notebook, watch: Watch) -> Iterator[Notebook]:
     """The room for one test: clean when it leaves, and judged by what happened while it was there."""
     before = len(watch.errors)
     notebook.page.bring_to_front()  # what is behind another page is drawn about once a second
@@ -147,12 +161,43 @@ def _entered(notebook: Notebook, watch: Watch) -> Iterator[Notebook]:
     params=[("lab", "newest"), ("lab", "day4"), ("notebook", "newest")],
     ids=["JupyterLab-newest", "JupyterLab-day4", "Notebook7-newest"],
 )
-def everywhere(request: pytest.FixtureRequest, room: Callable) -> Iterator[Notebook]:
+def everywhere(request: pytest.FixtureRequest, rooms: Rooms) -> Iterator[Notebook]:
     """An open notebook in JupyterLab with each of the two kernels, then in Notebook 7."""
-    yield from _entered(*room(*request.param))
+    yield from entered(*rooms.enter(*request.param))
 
 
 @pytest.fixture
-def lab(room: Callable) -> Iterator[Notebook]:
+def lab(rooms: Rooms) -> Iterator[Notebook]:
     """An open notebook in JupyterLab, for what does not differ between front ends and kernels."""
-    yield from _entered(*room("lab", "newest"))
+    yield from entered(*rooms.enter("lab", "newest"))
+
+
+def _training(rooms: Rooms, front: str, kernel: str) -> Iterator[Notebook]:
+    """The same for tests that train; a training that a failed test left behind must not keep the next one waiting."""
+    notebook, watch = rooms.enter(front, kernel, "trainings")
+    inside = entered(notebook, watch)
+    yield next(inside)
+    if not notebook.page.is_closed() and not notebook.page.evaluate("bio.ready()"):
+        rooms.leave(notebook)
+    yield from inside
+
+
+@pytest.fixture(
+    params=[("lab", "newest"), ("lab", "day4"), ("notebook", "newest")],
+    ids=["JupyterLab-newest", "JupyterLab-day4", "Notebook7-newest"],
+)
+def trains_everywhere(request: pytest.FixtureRequest, rooms: Rooms) -> Iterator[Notebook]:
+    """An open notebook whose kernel can train, in JupyterLab with each of the two kernels, then in Notebook 7."""
+    yield from _training(rooms, *request.param)
+
+
+@pytest.fixture(params=["newest", "day4"])
+def trains(request: pytest.FixtureRequest, rooms: Rooms) -> Iterator[Notebook]:
+    """The same in JupyterLab, with each of the two kernels."""
+    yield from _training(rooms, "lab", request.param)
+
+
+@pytest.fixture
+def trains_lab(rooms: Rooms) -> Iterator[Notebook]:
+    """The same in JupyterLab with the newest kernel, for what does not differ."""
+    yield from _training(rooms, "lab", "newest")

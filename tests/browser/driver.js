@@ -24,6 +24,39 @@ window.bio = (() => {
       await app().commands.execute("notebook:enter-command-mode");
       return number;
     },
+    /** Add cells at the end and run them one after the other; the number of the first, while they run. */
+    start(sources) {
+      const first = cells().cells.length;
+      sources.forEach((source, i) => cells().insertCell(first + i, { cell_type: "code", source, metadata: { trusted: true } }));
+      panel().content.activeCellIndex = first;
+      panel().content.deselectAll();
+      app().commands.execute("notebook:run-all-below").then(() => app().commands.execute("notebook:enter-command-mode"));
+      return first;
+    },
+    /** Whether a cell has been run to its end. */
+    done(number) {
+      const { executionState, executionCount } = panel().content.widgets[number].model;
+      return executionState === "idle" && executionCount !== null;
+    },
+    /** The notebook is drawn and speaks with its kernel, which may be busy. */
+    open() {
+      const here = panel();
+      return Boolean(here?.context.isReady && ["busy", "idle"].includes(here.sessionContext.session?.kernel?.status));
+    },
+    /** The button of the notebook's own toolbar. */
+    async interrupt() {
+      await app().commands.execute("kernelmenu:interrupt");
+    },
+    /** From now on, note each message that the kernel sends to a widget in this page. */
+    listen() {
+      const heard = (window.bio.heard = []);
+      panel().sessionContext.session.kernel.anyMessage.connect((_, { msg, direction }) => {
+        const type = msg.header.msg_type;
+        if (direction !== "recv" || !["comm_msg", "update_display_data"].includes(type)) return;
+        const content = msg.content.data?.content || {};
+        heard.push({ at: Date.parse(msg.header.date), type, kind: Object.keys(content)[0] || "", size: JSON.stringify(msg.content).length });
+      });
+    },
     async runAll() {
       await app().commands.execute("notebook:run-all-cells");
     },

@@ -67,6 +67,18 @@ class Notebook:
     def wait_until_ready(self) -> None:
         self.page.wait_for_function("window.bio?.ready()")
 
+    def wait_until_open(self) -> None:
+        """Until it is drawn; its kernel may be busy."""
+        self.page.wait_for_function("window.bio?.open()")
+
+    def start(self, sources: Sequence[str]) -> int:
+        """Run new cells at the end, one after the other, and do not wait for them; the number of the first."""
+        return self.page.evaluate("sources => bio.start(sources)", sources)
+
+    def wait_until_done(self, number: int) -> None:
+        """Until a cell has come to its end."""
+        self.page.wait_for_function("number => bio.done(number)", arg=number, timeout=60_000)
+
     def run(self, source: str) -> Locator:
         """Run a new cell at the end; its outputs."""
         number = self.page.evaluate("source => bio.run(source)", source)
