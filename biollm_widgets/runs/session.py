@@ -48,6 +48,12 @@ class Watch:
         )  # fmt: skip
         self.callbacks: list[TrainerCallback] = [self.recorder, self.guard]
 
+    def agree(self, args: TrainingArguments) -> None:
+        """Where several processes train: let them ask each other at which step to stop. All of them call this."""
+        if args.world_size > 1 and self.guard.group is None:
+            # Of its own, on the CPU: asking at every step must not wait for a GPU.
+            self.guard.group = dist.new_group(backend="gloo")
+
     def describe_end(self, args: TrainingArguments, state: TrainerState) -> dict[str, Any]:
         """What the "end" event says: how it ended, which weights the model holds, and how to go on."""
         stopped, step = self.guard.stopped_at is not None, state.global_step
@@ -76,9 +82,7 @@ class Session:
     def __enter__(self) -> Session:
         handler = self.trainer.callback_handler
         self._before = list(handler.callbacks)
-        if self.trainer.args.world_size > 1 and self.watch.guard.group is None:
-            # Of its own, on the CPU: asking at every step must not wait for a GPU.
-            self.watch.guard.group = dist.new_group(backend="gloo")
+        self.watch.agree(self.trainer.args)
         handler.callbacks = [*without_bars(self._before), *self.watch.callbacks]
         self.watch.recorder.attach(self.trainer)
         return self

@@ -255,7 +255,7 @@ class _Together(TrainerCallback):
         self.polled = 0.0
         self.events: Any = None
 
-    def begin(self) -> None:
+    def begin(self, args: Any) -> None:
         progress = self.progress
         busy = _Busy(progress, pumped=False)
         self.control = busy.__enter__()
@@ -269,6 +269,7 @@ class _Together(TrainerCallback):
             progress._name,
             progress._labels,
         )
+        self.watch.agree(args)
         if beside.in_kernel():
             progress._show()
             self.kept.enter_context(beside.heard_beside(progress))
@@ -302,10 +303,11 @@ class _Together(TrainerCallback):
 
 def _relayed(name: str) -> Callable[..., Any]:
     def relay(self: _Together, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if name == "on_train_begin" and state.is_world_process_zero:
+        if name == "on_train_begin":
             if self.watch is not None:
                 self.end()  # the run before broke off, and nobody said so
-            self.begin()
+            if self.progress._control is None:  # otherwise `fit` watches it already
+                self.begin(args)
         if self.watch is None:
             return control
         if name in ("on_step_end", "on_prediction_step"):
