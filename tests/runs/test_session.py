@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from small_trainer import At, checkpoints, same, weights
 from transformers import PrinterCallback, ProgressCallback
 from transformers.utils.notebook import NotebookProgressCallback
@@ -170,38 +174,33 @@ def test_transformers_own_bars_are_silent_meanwhile_and_as_before_afterwards(sho
 
 
 TWO = """
-import json, sys
+import sys
 sys.path.insert(0, {tests!r})
-from small_trainer import small_trainer
+from small_trainer import At, small_trainer
 from biollm_widgets.widgets.training_progress import TrainingProgress
-trainer = small_trainer({out!r}, num_train_epochs=60, eval_strategy="steps", eval_steps=10, logging_steps=5)
 progress = TrainingProgress()
-print("ready", flush=True)
-progress.fit_sync(trainer)
+given = dict(num_train_epochs=60, eval_strategy="steps", eval_steps=10, logging_steps=5)
+if {callback}:
+    trainer = small_trainer({out!r}, callbacks=[progress.callback], disable_tqdm=True, **given)
+    if trainer.args.process_index == 0:
+        trainer.callback_handler.callbacks.insert(0, At(25, progress.stop))
+    trainer.train()
+else:
+    trainer = small_trainer({out!r}, **given)
+    progress.fit_sync(trainer)
 print(f"rank {{trainer.args.process_index}} of {{trainer.args.world_size}} ended at {{trainer.state.global_step}}",
       flush=True)
 print("state", progress.state, "evaluations", len(progress.to_frame()), flush=True)
 """
 
 
-@pytest.mark.slow
-def test_two_processes_have_one_bar_and_stop_at_one_step_with_one_whole_checkpoint(
-    shared_data: Path, tmp_path: Path
-) -> None:
-    import re
-    import signal
-    import time
+def two_processes(folder: Path, callback: bool) -> warm.Process:
+    code = TWO.format(tests=str(Path(warm.__file__).parent), out=str(folder / "out"), callback=callback)
+    return warm.Process("-c", code, folder=folder, count=2)
 
-    import warm
 
-    out = tmp_path / "out"
-    code = TWO.format(tests=str(Path(warm.__file__).parent), out=str(out))
-    run = warm.Process("-c", code, folder=tmp_path, count=2)
-    deadline = time.monotonic() + 200
-    while "Step 20: evaluation" not in run.said()[1]:
-        assert run.poll() is None and time.monotonic() < deadline, run.said()
-        time.sleep(0.05)
-    run.send_signal(signal.SIGINT)
+def one_whole_checkpoint(run: warm.Process, out: Path) -> tuple[int, str]:
+    """After the end: the step at which both stopped, and what was written to stderr."""
     said, errors = run.communicate(timeout=120)
     assert run.returncode == 0, errors
     ended = dict(re.findall(r"rank (\d) of 2 ended at (\d+)", said))
@@ -210,6 +209,28 @@ def test_two_processes_have_one_bar_and_stop_at_one_step_with_one_whole_checkpoi
     assert checkpoints(out) == [step] and 20 <= step < 180
     names = {place.name for place in (out / f"checkpoint-{step}").iterdir()}
     assert {"model.safetensors", "optimizer.pt", "rng_state_0.pth", "rng_state_1.pth", "progress.json"} <= names
+    assert sorted(re.findall(r"state (\w+) evaluations", said)) == ["idle", "stopped"]  # the first one alone is told
+    return step, errors
+
+
+@pytest.mark.slow
+def test_two_processes_have_one_bar_and_stop_at_one_step_with_one_whole_checkpoint(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    run = two_processes(tmp_path, callback=False)
+    deadline = time.monotonic() + 200
+    while "Step 20: evaluation" not in run.said()[1]:
+        assert run.poll() is None and time.monotonic() < deadline, run.said()
+        time.sleep(0.05)
+    run.send_signal(signal.SIGINT)
+    step, errors = one_whole_checkpoint(run, tmp_path / "out")
     assert errors.count("Step 10: evaluation") == 1 and errors.count(f"Stopped at step {step} of ") == 1
     assert errors.count("To go on: progress.fit_sync(") == 1
-    assert sorted(re.findall(r"state (\w+) evaluations", said)) == ["idle", "stopped"]
+
+
+@pytest.mark.slow
+def test_a_stop_that_reaches_one_of_two_processes_stops_both_with_the_callback_too(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    step, _ = one_whole_checkpoint(two_processes(tmp_path, callback=True), tmp_path / "out")
+    assert step == 25

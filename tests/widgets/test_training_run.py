@@ -205,6 +205,28 @@ def test_the_callback_watches_a_training_that_somebody_else_starts(make_trainer:
     assert progress.state == "finished"
 
 
+def test_a_callback_of_a_progress_that_fits_already_keeps_quiet(make_trainer: Any) -> None:
+    progress = TrainingProgress()
+    progress.fit_sync(make_trainer(callbacks=[progress.callback], **EVERY))
+    assert progress.state == "finished" and len(progress.to_frame()) == 4
+    assert list(progress.to_frame("training")["step"]) == list(range(1, 13))
+
+
+def test_a_second_interrupt_quits_at_once_and_that_is_said(make_trainer: Any, tmp_path: Path) -> None:
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    progress = TrainingProgress()
+    with pytest.raises(KeyboardInterrupt):
+        progress.fit_sync(make_trainer(callbacks=[At(4, twice)], **EVERY))
+    assert progress.state == "failed" and checkpoints(tmp_path / "out") == [3]
+    words = progress._now()["notice"]["words"]
+    assert words[0].startswith("Interrupted before the step at hand was done") and words[-1].endswith("checkpoint-3.")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
 def test_the_callback_can_be_used_for_the_next_run_after_one_that_failed(make_trainer: Any) -> None:
     progress = TrainingProgress()
 
