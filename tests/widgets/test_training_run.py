@@ -327,3 +327,39 @@ def test_ctrl_c_in_a_script_stops_with_a_checkpoint_and_the_script_goes_on_to_it
     assert state == "stopped" and checkpoints(out) == [int(step)] and 20 <= int(step) < 1200
     assert f'To go on: progress.fit_sync(trainer, resume_from_checkpoint="{out}/checkpoint-{step}")' in errors
     assert re.search(rf"Stopped at step {int(step):,} of 1,200\.", errors)
+
+
+@SLOW
+def test_a_fine_tuning_is_watched_stopped_and_gone_on_with_by_the_same_call(shared_data: Path, tmp_path: Path) -> None:
+    import pandas as pd
+    from transformers import AutoTokenizer
+
+    from biollm_widgets.dna.splits import Splits, write_splits
+    from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM
+
+    model, data = tmp_path / "model", tmp_path / "data"
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    DNABert2ForMaskedLM(DNABert2Config(**shape)).save_pretrained(model)
+    AutoTokenizer.from_pretrained(shared_data / "dnabert2_tokenizer").save_pretrained(model)
+    frame = pd.read_csv(shared_data / "ecoli_coding_noncoding.csv").sample(80, random_state=5)
+    frame = pd.DataFrame({"sequence": frame["DNA_sequence"].str[:120], "label": frame["Target"]})
+    data.mkdir()
+    write_splits(Splits(frame[:44], frame[44:60], frame[60:]), data)
+    flags: dict[str, Any] = {
+        "model_name_or_path": str(model), "output_dir": str(tmp_path / "out"), "model_max_length": 40,
+        "per_device_train_batch_size": 4, "num_train_epochs": 2, "eval_steps": 8, "logging_steps": 2, "rung": "full",
+    }  # fmt: skip
+    progress = TrainingProgress()
+    result = progress.finetune_sync(data, **flags, callbacks=[At(5, progress.stop)])
+    assert not result.finished and result.last_step == 5 and progress.state == "stopped"
+    code = progress._now()["notice"]["code"]
+    assert code.startswith(f"progress.finetune_sync('{data}', model_name_or_path=") and "callbacks" not in code
+    result = eval(code, {"progress": progress})
+    assert result.finished and progress.state == "finished" and progress.title.startswith("Finished at step 22 of 22")
+    frame = progress.to_frame()
+    assert list(frame["step"]) == [8, 16, 16] or list(frame["step"])[:2] == [8, 16]
+    assert frame["test"].sum() == 1 and progress.confusion().to_numpy().sum() == 16
+    assert progress._now()["runs"][0]["test"]["confusion"] is not None
+    with pytest.raises(InputError, match="does not exist"):
+        progress.finetune_sync(tmp_path / "nowhere", **{**flags, "output_dir": str(tmp_path / "other")})
+    assert progress.state == "failed" and "does not exist" in progress._now()["notice"]["words"][0]
