@@ -201,3 +201,10 @@ def trains(request: pytest.FixtureRequest, rooms: Rooms) -> Iterator[Notebook]:
 def trains_lab(rooms: Rooms) -> Iterator[Notebook]:
     """The same in JupyterLab with the newest kernel, for what does not differ."""
     yield from _training(rooms, "lab", "newest")
+
+
+@pytest.fixture
+def runs(trains_lab: Notebook) -> Notebook:
+    """With the folders `slow` and `fast`, of runs that are over, and their events in `slow.events`, `fast.events`."""
+    trains_lab.tell("trained('slow'); trained('fast', learning_rate=2e-3)")
+    return trains_lab

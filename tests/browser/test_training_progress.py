@@ -20,7 +20,7 @@ from safetensors import safe_open
 from .conftest import Rooms
 from .notebooks import Notebook, write_notebook
 from .servers import Server, surroundings
-from .trainings import EVALUATED, LIVE, SETUP, Card, Training
+from .trainings import EVALUATED, LIVE, SETUP, Training, replayed
 
 # A run that ends when somebody ends it; 40 steps an epoch, and each takes long enough to be met.
 ENDLESS = "max_steps=100_000, per_device_train_batch_size=1, step_takes=0.05"
@@ -149,8 +149,7 @@ def test_pause_holds_the_run_and_go_on_goes_on(trains: Notebook) -> None:
 
 
 def test_a_cell_below_waits_for_the_training_whether_it_ends_or_is_stopped(trains_everywhere: Notebook) -> None:
-    below = "trainer.callback_handler.callbacks[-1].note(f'below {trainer.state.global_step}')"
-    below = f"next(c for c in trainer.callback_handler.callbacks if isinstance(c, Diary)).{below.split('.', 3)[-1]}"
+    below = "note(trainer.args.output_dir, f'below {trainer.state.global_step}')"
     run = Training(trains_everywhere, "all", f"max_steps=8, {NO_EVALUATION}", below=below)
     trains_everywhere.wait_until_done(run.cell + 1)
     assert run.diary()[-2:] == ["ended 8", "below 8"]
@@ -182,7 +181,6 @@ class Full(TrainerCallback):
 
 
 def test_an_exception_in_training_reaches_the_cell_as_itself_and_the_card_says_what_happened(trains: Notebook) -> None:
-    # What a learner's own loop would be told, told by the loss itself.
     call = "trainer.train_dataset.labels[:] = [7] * len(trainer.train_dataset)\nawait progress.fit(trainer)"
     run = Training(trains, "bad-label", NO_EVALUATION, call=call)
     trains.wait_until_done(run.cell)
@@ -223,20 +221,17 @@ def test_a_callback_shows_a_trainer_that_somebody_else_starts_and_can_stop_it(tr
     expect(run.card.code).to_have_text(f'trainer.train(resume_from_checkpoint="{run.folder}/checkpoint-{step}")')
 
 
+def test_a_cell_that_does_not_await_can_be_stopped_as_well(trains: Notebook) -> None:
+    run = Training(trains, "sync", f"{ENDLESS}, {NO_EVALUATION}", call="result = progress.fit_sync(trainer)")
+    first = run.card.wait_for_points(2)
+    run.card.wait_for_points(first)
+    run.card.stop.click()
+    run.wait_until_done()
+    run.card.expect_end("stopped")
+    assert run.checkpoints() == run.noted("saved") == [run.steps()[-1]]
+
+
 # Runs that are over, beside each other, or elsewhere.
-
-
-def replayed(notebook: Notebook, made: str) -> Card:
-    card = Card(notebook.run(f"progress = {made}\nprogress"))
-    expect(card.title).to_be_visible()
-    return card
-
-
-@pytest.fixture
-def runs(trains_lab: Notebook) -> Notebook:
-    """With the folders `slow` and `fast`, of runs that are over, and their events in `slow.events`, `fast.events`."""
-    trains_lab.tell("trained('slow'); trained('fast', learning_rate=2e-3)")
-    return trains_lab
 
 
 def test_a_run_that_is_over_is_replayed_from_its_folder(runs: Notebook) -> None:
