@@ -71,7 +71,13 @@ CASES: dict[str, tuple[dict[str, Any], int, bool]] = {
 }
 QUICK = (
     *("within-an-epoch", "last-of-epoch-due-by-epoch", "evaluating-within-an-epoch", "keeps-one-and-loads-the-best"),
-    *("saves-weights-alone", "max-steps-reached-by-epoch", "best-is-older"),
+    *(
+        "within-an-epoch-by-epoch",
+        "last-of-epoch-due-by-steps",
+        "saves-weights-alone",
+        "max-steps-reached-by-epoch",
+        "best-is-older",
+    ),
 )
 
 

@@ -99,6 +99,10 @@ def test_a_file_that_is_replaced_is_another_run(follow: Any, tmp_path: Path) -> 
     until(lambda: list(progress.to_frame("training")["step"]) == [5])
     run = progress._now()["runs"][0]
     assert run["evaluations"] == [] and run["name"] == "mine" and run["labels"] == ["no", "yes"]
+    writer = ProgressWriter(path, resume=False)  # of a run that goes on, in a file that knows nothing of before
+    writer(start(name="third", step=20))
+    writer(logged(25, 0.9))
+    until(lambda: list(progress.to_frame("training")["step"]) == [25])
 
 
 def test_a_run_that_was_killed_in_the_middle_of_a_line_and_went_on_is_one_curve(follow: Any, tmp_path: Path) -> None:
