@@ -91,7 +91,7 @@ def _rank(log: RunLog, last: Evaluation, best: Optional[Evaluation]) -> str:
         return f"step {last.step:,}, best{so_far} by {name_of(chosen)}"
     value = best.values.get(lead)
     by = "" if chosen == lead else f" by {name_of(chosen)}"
-    return f"step {last.step:,}; best{so_far}{by} {number(value)} at step {best.step:,}"
+    return f"step {last.step:,}; {number(value)} at step {best.step:,}, best{so_far}{by}"
 
 
 def _tested(log: RunLog) -> str:
