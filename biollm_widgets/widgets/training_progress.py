@@ -283,8 +283,9 @@ class TrainingProgress(Widget):
         if not known:
             at = "" if step is None else f" at step {step}"
             raise InputError(f"There is no confusion matrix{at}; evaluations of a classifier in progress.fit have one.")
-        labels = log.labels[: len(known[-1].confusion)]
-        return pd.DataFrame(known[-1].confusion, index=labels, columns=labels).rename_axis(index="is", columns="said")
+        matrix = known[-1].confusion or []
+        labels = log.labels[: len(matrix)]
+        return pd.DataFrame(matrix, index=labels, columns=labels).rename_axis(index="is", columns="said")
 
     # Taking away.
 
