@@ -77,8 +77,9 @@ class Follower:
         if not log.start:
             self._notice(f"{self.path} is not there yet, or empty; this view begins when the training does.")
         elif log.running and quiet > SILENT:
+            unit = "minutes" if quiet < 3600 else "hours"
             self._notice(
-                f"Nothing new in {self.path} for {clock(quiet // 10 * 10)} minutes: the job is at a long step, waits, "
+                f"Nothing new in {self.path} for {clock(quiet // 10 * 10)} {unit}: the job is at a long step, waits, "
                 "or was ended. Its log file, or squeue, tells which."
             )
         else:

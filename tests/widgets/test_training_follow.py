@@ -133,7 +133,9 @@ def test_silence_is_said_and_no_longer_when_it_grows_again(
     assert (
         notice["kind"] == "silent" and f"Nothing new in {path}" in notice["words"][0] and "squeue" in notice["words"][0]
     )
-    assert progress.state == "training"
+    assert progress.state == "training" and "for 0:00 minutes" in notice["words"][0]
+    progress._follower.grown -= 7200
+    until(lambda: "for 2:00:00 hours" in progress._now()["notice"]["words"][0])
     monkeypatch.setattr(training_follow, "SILENT", 60)
     write(path, logged(20, 0.5))
     until(lambda: progress._now()["notice"] is None)
