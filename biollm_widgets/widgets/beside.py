@@ -123,7 +123,7 @@ def heard_beside(widget: Any) -> Iterator[None]:
 
     That is where JupyterLab sends it, but ipykernel 7.4 hands it to the thread that last spoke to the page: ours.
     """
-    comm = getattr(widget, "comm", None)
+    comm: Any = getattr(widget, "comm", None)
     if not hasattr(comm, "_reply_subshell_for"):
         yield
         return

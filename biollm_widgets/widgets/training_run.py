@@ -228,6 +228,8 @@ class _Busy:
 
     def __enter__(self) -> Control:
         progress = self.progress
+        if progress._callback is not None:
+            progress._callback.leave_behind()
         if progress._control is not None:
             raise InputError("This progress watches a training already; make another TrainingProgress() for a second.")
         progress._control = self.control
@@ -254,9 +256,11 @@ class _Together(TrainerCallback):
         self.kept = ExitStack()
         self.polled = 0.0
         self.events: Any = None
+        self.thread = 0  # that trains
 
     def begin(self, args: Any) -> None:
         progress = self.progress
+        self.thread = threading.get_ident()
         busy = _Busy(progress, pumped=False)
         self.control = busy.__enter__()
         self.kept = ExitStack()
@@ -288,10 +292,15 @@ class _Together(TrainerCallback):
             self.polled = now
             self.poll(5)
 
+    def leave_behind(self) -> None:
+        """A run that broke off in a script, where nobody said so: the thread that trained begins something else."""
+        if self.watch is not None and self.thread == threading.get_ident():
+            self.broke_off(None)
+
     def broke_off(self, error: Optional[BaseException]) -> None:
         """The cell ended, and the Trainer never said that training did."""
         if self.watch is not None:
-            tell_failure(self.progress, self.watch.recorder, error or RuntimeError("The cell ended."))
+            tell_failure(self.progress, self.watch.recorder, error or RuntimeError("it broke off, and nobody said why"))
             self.end()
 
     def end(self) -> None:
@@ -304,8 +313,7 @@ class _Together(TrainerCallback):
 def _relayed(name: str) -> Callable[..., Any]:
     def relay(self: _Together, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         if name == "on_train_begin":
-            if self.watch is not None:
-                self.end()  # the run before broke off, and nobody said so
+            self.leave_behind()
             if self.progress._control is None:  # otherwise `fit` watches it already
                 self.begin(args)
         if self.watch is None:
