@@ -87,6 +87,7 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.finetune
 	$(BIN)/python -m benchmarks.generate
 	$(BIN)/python -m benchmarks.token_view
+	$(BIN)/python -m benchmarks.training_progress
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m docs.pictures
