@@ -8,7 +8,7 @@
  *   best?: boolean}} Evaluation
  * @typedef {{name: string, every: number, points: Point[], evaluations: Evaluation[], test?: Evaluation | null,
  *   checkpoints: number[], labels?: string[] | null}} Run
- * @typedef {{serial: number, kind: string, title: string, line: string, share: number | null, phase: string, doing: string,
+ * @typedef {{serial: number, kind: string, title: string, line: string, share: number | null, phase: string, live: boolean, doing: string,
  *   notice: {kind: string, words: string[], code?: string} | null, hints: string[], buttons: string[],
  *   steps: number | null, metrics: string[], names: Record<string, string>, runs: Run[],
  *   settings: {header: string[], rows: string[][], different: number[]}, said: string[]}} Shot what Python says of a run

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Union
 
@@ -38,13 +40,20 @@ class Follower:
     def begin(self) -> None:
         """Read what is there, then go on in the background."""
         began = time.monotonic()
+        with suppress(OSError):  # it is not there yet
+            # How long nobody has written, by the clock of the disk, which may differ from ours a little.
+            self.grown = began - max(0.0, time.time() - self.path.stat().st_mtime)
+        first = self.grown
         while self._look() and self.reader.behind and time.monotonic() - began < OPENING:
             pass
+        self.grown = first
+        self.progress._sheet.followed = True
         self._judge()
         self.thread.start()
 
     def end(self) -> None:
         self.over.set()
+        self.progress._sheet.followed = False
 
     def _go(self) -> None:
         while not self.over.wait(0 if self.reader.behind else LOOK):
@@ -55,9 +64,11 @@ class Follower:
             except InputError as problem:
                 self._notice(str(problem))
                 self.progress._tick()
-            except Exception as problem:  # the view was closed, for one: nobody is there to be told
-                self.progress._keep_trouble(f"{type(problem).__name__}: {problem}")
-                return
+            except Exception as problem:
+                self.progress._keep_trouble(traceback.format_exc())
+                self._notice(f"{self.path} is followed no longer ({type(problem).__name__}: {problem}).")
+                self.end()
+                self.progress._tick()
 
     def _look(self) -> bool:
         events = self.reader.read()
@@ -74,7 +85,9 @@ class Follower:
     def _judge(self) -> None:
         """Say what a file that does not grow may mean."""
         log, quiet = self.progress._sheet.log, time.monotonic() - self.grown
-        if not log.start:
+        if not log.start and self.reader.broken:
+            self._notice(f"{self.path} holds no training; name the file that biollm finetune --progress FILE writes.")
+        elif not log.start:
             self._notice(f"{self.path} is not there yet, or empty; this view begins when the training does.")
         elif log.running and quiet > SILENT:
             unit = "minutes" if quiet < 3600 else "hours"

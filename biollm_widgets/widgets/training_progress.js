@@ -24,7 +24,7 @@ const CONTROLS = {
   go_on: ["Go on", "Learns on from where it was paused."],
   stop: ["Stop and keep", "Ends after this step with a checkpoint: what was learned is kept, and training can go on from there."],
 };
-const NONE = { serial: 0, phase: "idle", share: null, notice: null, hints: [], buttons: [], steps: null, metrics: [], names: {}, runs: [],
+const NONE = { serial: 0, phase: "idle", live: false, share: null, notice: null, hints: [], buttons: [], steps: null, metrics: [], names: {}, runs: [],
   settings: { header: [], rows: [], different: [] }, said: [] };
 /** What Python and the page share is not ours to change. @param {any} given @returns {Shot} */
 const whole = (given) => ({ ...NONE, ...JSON.parse(JSON.stringify(given || {})) });
@@ -124,7 +124,7 @@ function view(model, root, { ask, trouble, say }) {
   function askAll() {
     if (asking) return;
     asking = true;
-    ask("shot", {}, true).then(({ content }) => replace(content.shot)).catch(trouble).finally(() => (asking = false));
+    ask("shot", {}, true).then(({ content }) => content.shot.serial >= shot.serial && replace(content.shot)).catch(trouble).finally(() => (asking = false));
   }
   /** @param {any} content */
   const hear = ({ fresh, news }) => {
@@ -139,7 +139,7 @@ function view(model, root, { ask, trouble, say }) {
   const changed = () => model.get("_shot")?.serial > shot.serial && replace(model.get("_shot"));
   function listen() {
     const seconds = Math.round((Date.now() - heard) / 1000), kept = shot.runs[0]?.checkpoints.at(-1), was = silence.hidden;
-    put(silence, alone || seconds < SILENT || !BUSY.includes(shot.phase) ? ""
+    put(silence, alone || seconds < SILENT || !shot.live ? ""
       : `No word from Python for ${seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`}: its kernel is busy or gone. ${kept ? `The last checkpoint is step ${counted(kept)}.` : "There is no checkpoint yet."}`);
     if (was && !silence.hidden) say(silence.textContent);
   }

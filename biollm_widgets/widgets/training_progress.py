@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import time
+import traceback
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -149,7 +150,7 @@ class TrainingProgress(Widget):
         if self._control is None:
             raise InputError("Nothing is being trained here, so there is nothing to stop.")
         self._control.stop()
-        self._sheet.stopping = True
+        self._sheet.stopping, self._sheet.pausing = True, False
 
     def pause(self) -> None:
         """Wait after the step at hand; the model stays in memory."""
@@ -419,7 +420,7 @@ class TrainingProgress(Widget):
 
     def _hear_event(self, event: dict[str, Any]) -> None:
         """An event of the training, in its own thread."""
-        self._waiting.append(event)
+        self._waiting.append(event)  # nothing that goes wrong from here on may end the training
         if not self._pumped:
             self._tick()
 
@@ -439,26 +440,32 @@ class TrainingProgress(Widget):
             self._flush()
 
     def _flush(self) -> None:
-        with self._turn:
-            self._drain()
-            news = self._sheet.news()
-            now = time.monotonic()
-            if news is None and self._sheet.log.running and now - self._sent_at >= PULSE:
-                news = self._sheet.pulse()
-            if news is not None:
-                self._sent_at = now
-                self.send(news)
-            running = self._sheet.log.running
-            due = now - self._drawn_at >= (1.0 if self._redraw else PICTURES)
-            if self._shown and (due or not running) and (self._redraw or (running and news is not None)):
-                self._redraw, self._drawn_at = False, now
-                self._renew_twin()
+        try:
+            with self._turn:
+                self._drain()
+                self._send_news()
+        except Exception:  # a view that cannot be drawn or reached ends no training
+            self._sent_at = time.monotonic()
+            self._sheet.forget_what_was_sent()
+            self._keep_trouble(traceback.format_exc())
+
+    def _send_news(self) -> None:
+        news = self._sheet.news()
+        running, now = self._sheet.log.running, time.monotonic()
+        if news is None and running and now - self._sent_at >= PULSE:
+            news = self._sheet.pulse()
+        if news is not None:
+            self._sent_at = now
+            self.send(news)
+        due = now - self._drawn_at >= (1.0 if self._redraw else PICTURES)
+        if self._shown and (due or not running) and (self._redraw or (running and news is not None)):
+            self._redraw, self._drawn_at = False, now
+            self._sent_at = now + GAP * len(self._shown)  # each saved picture is a message too
+            self._renew_twin()
 
     def _last_words(self) -> None:
         """After the end: what is left goes to the page, and the saved picture is of the end."""
-        with self._turn:
-            self._drain()
-            self._redraw = True
+        self._redraw = True
         wait = GAP - (time.monotonic() - self._sent_at)
         if wait > 0:
             time.sleep(wait)
@@ -497,8 +504,9 @@ def _log_of(run: Any, name: str = "", labels: Optional[list[str]] = None) -> Run
     from biollm_widgets.widgets.training_follow import read_whole
 
     if isinstance(run, TrainingProgress):
-        run._now()
-        return copy.deepcopy(run._sheet.log)  # as it is now; and it may be called otherwise here
+        with run._turn:  # somebody may be writing into it
+            run._drain()
+            return copy.deepcopy(run._sheet.log)  # as it is now; and it may be called otherwise here
     if not isinstance(run, (str, os.PathLike)):
         raise InputError(f"A run is a folder, a progress file or a TrainingProgress, not {run!r:.80}.")
     path = Path(run).expanduser()

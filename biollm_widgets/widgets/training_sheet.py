@@ -17,6 +17,7 @@ from biollm_widgets.runs.log import Evaluation, RunLog
 from biollm_widgets.runs.settings import settings_beside
 
 POINTS, EVALUATIONS = 400, 100
+CELLS = 20_000  # of all confusion matrices together; the older ones of many classes are left out
 RANGE = 800  # points of a stretch that somebody looks at closely; these are not kept
 BUTTONS = {
     "training": ["pause", "stop"],
@@ -34,6 +35,8 @@ class TrainingSheet:
     runs : list of RunLog
     steered : bool
         Whether there is a training here that buttons can reach.
+    followed : bool
+        Whether somebody reads a file in which there may be more.
     stopping : bool
         Whether it was asked to stop.
     notice : dict or None
@@ -42,7 +45,7 @@ class TrainingSheet:
 
     def __init__(self, runs: Sequence[RunLog]) -> None:
         self.runs = list(runs)
-        self.steered = self.stopping = self.pausing = False
+        self.steered = self.stopping = self.pausing = self.followed = False
         self.notice: Optional[dict[str, Any]] = None
         self.serial = 0
         self._sent: dict[str, Any] = {}
@@ -151,6 +154,10 @@ class TrainingSheet:
         self.serial += 1
         return {"news": {"serial": self.serial, **news}}
 
+    def forget_what_was_sent(self) -> None:
+        """The next news are the whole: some may not have arrived."""
+        self._sent = {}
+
     def pulse(self) -> dict[str, Any]:
         """A message that says no more than that Python is there."""
         self.serial += 1
@@ -181,6 +188,8 @@ class TrainingSheet:
             "notice": _notice(log) or self.notice,
             "hints": hints.hints(log) if alone else [],
             "buttons": buttons,
+            # Somebody sends at least every few seconds, so silence means something.
+            "live": log.running and (self.steered or self.followed),
             "steps": max((run.steps or run.step or 0 for run in self.runs), default=0) or None,
             "metrics": self.metrics,
             "names": {name: words.name_of(name) for name in ("loss", *self.metrics)},
@@ -188,7 +197,7 @@ class TrainingSheet:
 
     def _doing(self) -> str:
         log = self.log
-        if self.pausing and log.phase == "training":
+        if self.pausing and not self.stopping and log.phase == "training":
             return "Pausing after the step at hand."
         return words.doing(log, self.stopping) if len(self.runs) == 1 or log.running else ""
 
@@ -220,12 +229,21 @@ def _evaluations(run: RunLog, runs: int) -> list[dict[str, Any]]:
     if len(found) > most:
         every = math.ceil(len(found) / (most - 2))
         found = [one for n, one in enumerate(found) if n % every == 0 or one is best or n == len(found) - 1]
-    return [_evaluation(one, one is best) for one in found]
+    matrices = [one for one in found if one.confusion]
+    size = len(matrices[-1].confusion or []) if matrices else 1
+    shown = matrices[-max(1, CELLS // (runs * size * size)) :] + [one for one in matrices if one is best]
+    return [_evaluation(one, one is best, any(one is other for other in shown)) for one in found]
 
 
-def _evaluation(one: Evaluation, best: bool) -> dict[str, Any]:
+def _evaluation(one: Evaluation, best: bool, whole: bool = True) -> dict[str, Any]:
     values = {name: value if math.isfinite(value) else None for name, value in one.values.items()}
-    return {"step": one.step, "epoch": one.epoch, "values": values, "confusion": one.confusion, "best": best}
+    return {
+        "step": one.step,
+        "epoch": one.epoch,
+        "values": values,
+        "confusion": one.confusion if whole else None,
+        "best": best,
+    }
 
 
 def _test(run: RunLog) -> Optional[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,3 +198,26 @@ def test_a_file_of_a_hundred_thousand_steps_opens_while_it_is_read(follow: Any, 
     assert time.monotonic() - began < 8  # at most 0.8 s of reading on a machine of its own
     until(lambda: progress._sheet.log.step == 100_000, 60)
     assert progress._now()["runs"][0]["every"] == 256
+
+
+def test_a_file_of_something_else_is_not_waited_for_as_if_it_were_empty(follow: Any, tmp_path: Path) -> None:
+    path = tmp_path / "slurm.out"
+    path.write_text("Loading modules ...\nsrun: job 12 queued\n")
+    assert "holds no training" in follow(path)._now()["notice"]["words"][0]
+
+
+def test_a_job_that_died_long_ago_does_not_open_as_if_it_were_learning(follow: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    write(path, start(), logged(10, 0.5))
+    os.utime(path, (1000.0, time.time() - 3 * 3600))
+    assert "Nothing new in" in follow(path)._now()["notice"]["words"][0]
+    write(path, logged(11, 0.4))  # it was only slow
+
+
+def test_the_page_waits_for_a_word_as_long_as_the_file_is_followed(follow: Any, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    write(path, start(), logged(10, 0.5))
+    progress = follow(path)
+    assert progress._now()["live"] is True
+    progress.unfollow()
+    assert progress._now()["live"] is False

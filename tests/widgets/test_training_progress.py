@@ -346,3 +346,20 @@ def test_a_page_of_its_own_has_no_buttons(whole: TrainingProgress) -> None:
     running = told_of(logged(10, 0.5))
     running._sheet.steered = True
     assert running._now()["buttons"] and running._alone()["_shot"]["buttons"] == []
+
+
+def test_a_view_that_cannot_be_drawn_or_reached_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = TrainingProgress()
+    heard = Page(progress).heard
+
+    def broken(*_: Any) -> Any:
+        raise ValueError("no picture")
+
+    monkeypatch.setattr(progress._sheet, "news", broken)
+    progress._hear_event(start())
+    progress._hear_event(logged(1, 0.5))
+    assert "no picture" in progress.troubles[-1] and heard == []
+    monkeypatch.undo()
+    progress._sent_at = 0.0
+    progress._hear_event(logged(2, 0.4))
+    assert [point[1] for point in heard[-1][0]["fresh"]["runs"][0]["points"]] == [1, 2]

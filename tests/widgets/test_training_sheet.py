@@ -324,3 +324,23 @@ def test_of_what_was_printed_a_page_keeps_the_same_last_lines() -> None:
     page.hear()
     page.check()
     assert len(page.shot["said"]) == 200 and page.shot["said"][-1] == "line 449"
+
+
+def test_the_page_waits_for_a_word_only_of_a_run_that_somebody_speaks_for() -> None:
+    sheet = TrainingSheet([RunLog().take_all([start(), logged(1, 0.5)])])
+    assert sheet.shot()["live"] is False  # laid over or replayed: nobody sends anything
+    sheet.steered = True
+    assert sheet.shot()["live"] is True
+    sheet.log.take(ended("finished", 1))
+    assert sheet.shot()["live"] is False
+
+
+def test_matrices_of_many_classes_do_not_make_a_message_of_megabytes() -> None:
+    log = RunLog().take_all([start()])
+    matrix = [[1] * 100 for _ in range(100)]
+    for step in range(1, 101):
+        log.take(evaluated(step, confusion=matrix, loss=0.5 if step > 3 else 0.1))
+    evaluations = TrainingSheet([log]).shot()["runs"][0]["evaluations"]
+    shown = [one["step"] for one in evaluations if one["confusion"]]
+    assert shown == [1, 99, 100]  # the best, and the newest two
+    assert len(json.dumps(evaluations)) < 200_000
