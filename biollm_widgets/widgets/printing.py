@@ -20,12 +20,14 @@ class _Lines:
         self.said, self.rest = said, ""
 
     def write(self, text: str) -> None:
-        *whole, self.rest = (self.rest + text).split("\n")
+        *whole, rest = (self.rest + text).split("\n")
         for line in whole:
             self.say(line)
+        # A bar says thousands of states and no end of a line. A last "\r" may still be one half of "\r\n".
+        self.rest = _last_state(rest) + "\r" * rest.endswith("\r")
 
     def say(self, line: str) -> None:
-        shown = line.rstrip("\r").rpartition("\r")[2].rstrip()
+        shown = _last_state(line).rstrip()
         if shown:
             self.said(shown)
 
@@ -34,11 +36,20 @@ class _Lines:
         self.rest = ""
 
 
+def _last_state(line: str) -> str:
+    """What stands there once all carriage returns are done."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
 class _Split:
-    """A stream that a caught thread does not write to."""
+    """A stream that a caught thread does not write to.
+
+    What others set on it stays with it: around each cell IPython puts a `write` of its own in the place of the one it
+    finds, and calls that one. On the stream beneath, the two would call each other for ever.
+    """
 
     def __init__(self, stream: Any) -> None:
-        self.__dict__["stream"] = stream
+        self.stream = stream
 
     def write(self, text: str) -> int:
         lines = _lines.get(threading.get_ident())
@@ -52,9 +63,6 @@ class _Split:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["stream"], name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.stream, name, value)
 
 
 class _Caught(logging.Filter):

@@ -6,8 +6,11 @@ import io
 import logging
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -147,3 +150,59 @@ def test_an_exception_leaves_the_streams_as_they_were_and_what_was_printed_is_sa
         print("last words", end="")
         raise KeyError
     assert said == ["last words"]
+
+
+@with_one_file
+def test_cells_that_begin_and_end_meanwhile_leave_a_stream_that_still_prints(out: io.StringIO) -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    if not hasattr(InteractiveShell, "_tee"):
+        pytest.skip("This IPython does not listen to its cells; 9 does.")
+    idle = SimpleNamespace(is_publishing=False, is_active=False)
+    shell = SimpleNamespace(
+        execution_count=1,
+        history_manager=SimpleNamespace(outputs=defaultdict(list)),
+        display_pub=idle,
+        displayhook=idle,
+        showing_traceback=False,
+    )
+    tee = partial(InteractiveShell._tee, shell)
+    inside, done, said = threading.Event(), threading.Event(), list[str]()
+
+    def work() -> None:
+        with prints_to(said.append):
+            inside.set()
+            done.wait()
+            print("trained")
+
+    thread = threading.Thread(target=work)
+    with tee("stdout"):  # the cell that trains, and is left
+        thread.start()
+        inside.wait()
+        print("one")
+    with tee("stdout"), tee("stderr"):  # the next one, in which training ends
+        print("two")
+        done.set()
+        thread.join()
+        print("three")
+    with tee("stdout"):
+        print("four")
+    with prints_to(said.append):
+        print("caught again")
+    print("five")
+    assert said == ["trained", "caught again"] and out.getvalue() == "one\ntwo\nthree\nfour\nfive\n"
+
+
+@with_one_file
+def test_ten_thousand_states_of_a_bar_are_held_as_one(out: io.StringIO) -> None:
+    from biollm_widgets.widgets import printing
+
+    said: list[str] = []
+    with prints_to(said.append):
+        for n in range(10_000):
+            sys.stderr.write(f"\r{n:6}/10000 " + "#" * 40)
+        (lines,) = printing._lines.values()
+        assert len(lines.rest) < 60
+        sys.stderr.write("\r done\r")
+        sys.stderr.write("\n")
+    assert said == [" done"]
