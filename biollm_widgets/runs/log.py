@@ -151,6 +151,7 @@ class RunLog:
         if self.end is not None:
             return  # an evaluation of somebody's own, after training
         self.phase = event["phase"]
+        self.step = int(event.get("step") or self.step)  # of step events some are left out
         self.done, self.of = event.get("done"), event.get("of")
 
     def _take_evaluation(self, event: dict[str, Any]) -> None:
