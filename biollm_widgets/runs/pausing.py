@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Optional
 
 _LOOK = 0.1  # seconds between two looks for a stop
 
@@ -25,9 +26,14 @@ class Pause:
     def go_on(self) -> None:
         self._going.set()
 
-    def wait(self, unless: Callable[[], bool]) -> float:
-        """Wait until it goes on, or until `unless` says so; the seconds that took."""
+    def wait(self, unless: Callable[[], bool], each_turn: Optional[Callable[[], None]] = None) -> float:
+        """Wait until it goes on, or until `unless` says so; the seconds that took.
+
+        `each_turn` is called ten times a second meanwhile: where this thread is the one that hears clicks, it listens.
+        """
         began = time.monotonic()
         while self and not unless():
+            if each_turn is not None:
+                each_turn()
             self._going.wait(_LOOK)
         return time.monotonic() - began

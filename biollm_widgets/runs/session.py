@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
@@ -29,6 +30,8 @@ class Watch:
         Where a pause is asked for.
     resume_line
         The line that goes on from a checkpoint, given its path.
+    each_turn
+        Called again and again while a pause lasts.
     """
 
     def __init__(
@@ -40,12 +43,19 @@ class Watch:
         name: str = "",
         labels: Optional[Sequence[str]] = None,
         group: Any = None,
+        each_turn: Optional[Callable[[], None]] = None,
     ) -> None:
         self.stop, self.resume_line = stop, resume_line
         self.guard = StopAtStepEnd(stop, group=group)
         self.recorder = Recorder(
-            hear, pause=pause, stop=stop, name=name, labels=labels, describe_end=self.describe_end
-        )  # fmt: skip
+            hear,
+            pause=pause,
+            stop=stop,
+            name=name,
+            labels=labels,
+            describe_end=self.describe_end,
+            each_turn=each_turn,
+        )
         self.callbacks: list[TrainerCallback] = [self.recorder, self.guard]
 
     def agree(self, args: TrainingArguments) -> None:
@@ -77,17 +87,20 @@ class Session:
 
     def __init__(self, trainer: Any, watch: Watch) -> None:
         self.trainer, self.watch = trainer, watch
-        self._before: list[Any] = []
+        self._undo = ExitStack()
 
     def __enter__(self) -> Session:
-        handler = self.trainer.callback_handler
-        self._before = list(handler.callbacks)
-        self.watch.agree(self.trainer.args)
-        handler.callbacks = [*without_bars(self._before), *self.watch.callbacks]
-        self.watch.recorder.attach(self.trainer)
+        handler, watch = self.trainer.callback_handler, self.watch
+        before = list(handler.callbacks)
+        watch.agree(self.trainer.args)
+        with ExitStack() as undo:  # also when the next lines fail
+            undo.callback(setattr, handler, "callbacks", before)
+            handler.callbacks = [*without_bars(before), *watch.callbacks]
+            undo.callback(watch.guard.give_back)
+            undo.callback(watch.recorder.detach)
+            watch.recorder.attach(self.trainer)
+            self._undo = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.watch.recorder.detach()
-        self.watch.guard.give_back()
-        self.trainer.callback_handler.callbacks = self._before
+        self._undo.close()

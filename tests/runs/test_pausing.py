@@ -19,6 +19,19 @@ def test_it_waits_until_somebody_goes_on_and_says_how_long_that_took() -> None:
     assert 0.1 < waited <= time.monotonic() - began and not pause
 
 
+def test_somebody_can_look_for_the_click_that_ends_it() -> None:
+    pause = Pause()
+    pause.pause()
+    turns: list[int] = []
+
+    def look() -> None:
+        turns.append(1)
+        if len(turns) == 3:
+            pause.go_on()
+
+    assert pause.wait(lambda: False, look) < 5 and len(turns) == 3
+
+
 def test_a_stop_ends_a_pause() -> None:
     pause = Pause()
     pause.pause()

@@ -69,6 +69,39 @@ def test_it_is_also_as_it_was_when_training_breaks_off(make_trainer: Any) -> Non
     assert state_of(trainer) == before
 
 
+@pytest.mark.parametrize("name", ["agree", "attach"])
+def test_it_is_also_as_it_was_when_it_could_not_be_watched(
+    name: str, make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make_trainer()
+    before = state_of(trainer)
+    watch = Watch(lambda event: None, StopRequest(), Pause(), str)
+    monkeypatch.setattr(watch if name == "agree" else watch.recorder, name, lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError), Session(trainer, watch):
+        raise AssertionError("not reached")
+    assert state_of(trainer) == before
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+def test_what_a_stop_borrowed_is_given_back_however_training_is_left(
+    error: type[BaseException], make_trainer: Any
+) -> None:
+    asked = threading.Event()
+
+    def leave() -> None:
+        raise error
+
+    # In the evaluation of the step of the stop: when it has borrowed, and nothing is saved yet.
+    trainer = make_trainer(
+        callbacks=[At(3, asked.set), At(3, leave, evaluating=True)],
+        **{**EVERY, **BEST, "save_strategy": "best", "save_total_limit": 1, "save_only_model": True},
+    )
+    with pytest.raises(error), Session(trainer, Watch(lambda event: None, StopRequest(asked), Pause(), str)):
+        trainer.train()
+    args = trainer.args
+    assert (args.save_total_limit, args.save_only_model, args.save_strategy) == (1, True, "best")
+
+
 def test_what_a_stop_borrowed_is_given_back_when_training_breaks_off(
     make_trainer: Any, watched: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
