@@ -5,17 +5,22 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import weakref
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Optional
 
 import torch
 import torch.distributed as dist
+import transformers
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import SaveStrategy
 
 # With save_strategy "best" the Trainer takes back whatever a callback asked to be saved. This one leaves that alone and
-# keeps the same book of the best checkpoint: new versions keep it as with "steps", old ones keep none, as with "no".
-LIKE_BEST = SaveStrategy.STEPS if "BEST" in Trainer._determine_best_metric.__code__.co_names else SaveStrategy.NO
+# keeps the same book of the best checkpoint: from 5.4 on that is kept as with "steps", before it was not kept at all,
+# as with "no" (Trainer._determine_best_metric).
+_VERSION = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+LIKE_BEST = SaveStrategy.STEPS if _VERSION >= (5, 4) else SaveStrategy.NO
 
 
 class Stopped(KeyboardInterrupt):
@@ -29,7 +34,11 @@ class Stopped(KeyboardInterrupt):
         What it will go on from; None when the first step was not done yet.
     signal : int
         What stopped it.
+    result : FinetuneResult or None
+        What `finetune` gives where a button stopped it, for whoever catches this.
     """
+
+    result: Any = None
 
     def __init__(self, message: str, step: int, planned: int, checkpoint: Optional[str], signal_number: int) -> None:
         super().__init__(message)
@@ -43,11 +52,18 @@ class StopRequest:
     ----------
     event
         Another way to ask, for a button: set it from any thread.
+    trainer
+        Whose training this is about, where nobody says that it broke off: a signal that comes when it is not under way
+        does what it did before.
     """
 
-    def __init__(self, event: Optional[threading.Event] = None, quiet: bool = False) -> None:
+    def __init__(
+        self, event: Optional[threading.Event] = None, quiet: bool = False, trainer: Optional[Trainer] = None
+    ) -> None:
         self.event = event
         self.quiet = quiet
+        # Weak: who asked for a stop once must not keep a model in memory.
+        self._trainer = None if trainer is None else weakref.ref(trainer)
         self.signal: Optional[int] = None
         self._before: dict[int, Any] = {}
 
@@ -57,15 +73,27 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._hear)
+                before = signal.getsignal(number)
+                if before is not None:  # a handler that was not set in Python could not be put back
+                    self._before[number] = before
+                    signal.signal(number, self._hear)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) == self._hear:  # and not somebody else's by now
+                signal.signal(number, handler)
         self._before = {}
 
     def _hear(self, number: int, frame: Optional[FrameType]) -> None:
+        if self._trainer is not None and self._trainer() not in trainers_under_way(frame):
+            before = self._before.get(number)
+            if signal.getsignal(number) == self._hear:
+                self.__exit__()
+                signal.raise_signal(number)
+            elif callable(before):  # somebody's own handler hands it on to this one
+                before(number, frame)
+            return
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number
@@ -80,6 +108,16 @@ class StopRequest:
         asked = torch.tensor([int(bool(self))])
         dist.all_reduce(asked, op=dist.ReduceOp.MAX, group=group)
         return bool(asked.item())
+
+
+def trainers_under_way(frame: Optional[FrameType]) -> Iterator[Trainer]:
+    """The Trainers that train in a thread, given its frame; the innermost first."""
+    while frame is not None:
+        if frame.f_code.co_name in ("train", "_inner_training_loop"):
+            owner = frame.f_locals.get("self")
+            if isinstance(owner, Trainer):
+                yield owner
+        frame = frame.f_back
 
 
 class StopAtStepEnd(TrainerCallback):

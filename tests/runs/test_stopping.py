@@ -194,6 +194,52 @@ def test_a_signal_asks_once_and_a_second_one_quits(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err.count("Stopping after this step") == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_when_that_training_is_not_under_way_does_what_it_did_before(
+    number: signal.Signals, make_trainer: Any
+) -> None:
+    heard: list[int] = []
+    first = signal.getsignal(number)
+    signal.signal(number, lambda number, frame: heard.append(number))
+    before = signal.getsignal(number)
+    try:
+        trainer = make_trainer()
+        request = StopRequest(trainer=trainer)
+        trainer.add_callback(At(2, lambda: signal.raise_signal(number)))
+        trainer.add_callback(StopAtStepEnd(request))
+        request.__enter__()  # and nobody leaves it
+        trainer.train()
+        assert trainer.state.global_step == 2 and request.signal == number and heard == []
+        make_trainer("other", callbacks=[At(2, lambda: signal.raise_signal(number))]).train()
+        assert heard == [number] and signal.getsignal(number) is before
+    finally:
+        request.__exit__()
+        signal.signal(number, first)
+
+
+def test_a_handler_that_hands_on_to_a_request_which_is_over_is_not_asked_in_a_circle(make_trainer: Any) -> None:
+    heard: list[int] = []
+    first = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    request = StopRequest(trainer=make_trainer())
+    request.__enter__()
+    try:
+        ours: Any = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, lambda number, frame: ours(number, frame))
+        signal.raise_signal(signal.SIGINT)
+        assert heard == [signal.SIGINT]
+    finally:
+        request.__exit__()
+        signal.signal(signal.SIGINT, first)
+
+
+def test_a_handler_that_could_not_be_put_back_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed: list[int] = []
+    monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGINT else signal.SIG_DFL)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: changed.append(number))
+    with StopRequest():
+        assert changed == [signal.SIGTERM]
+
+
 def test_away_from_the_main_thread_signals_are_left_alone_and_a_button_still_asks() -> None:
     seen: list[Optional[bool]] = []
 
