@@ -177,7 +177,7 @@ def _training(rooms: Rooms, front: str, kernel: str) -> Iterator[Notebook]:
     notebook, watch = rooms.enter(front, kernel, "trainings")
     inside = entered(notebook, watch)
     yield next(inside)
-    if not notebook.page.is_closed() and not notebook.page.evaluate("bio.ready()"):
+    if not notebook.page.is_closed() and notebook.page.evaluate("bio.atWork() || !bio.ready()"):
         rooms.leave(notebook)
     yield from inside
 

@@ -38,6 +38,10 @@ window.bio = (() => {
       const { executionState, executionCount } = panel().content.widgets[number].model;
       return executionState === "idle" && executionCount !== null;
     },
+    /** Whether a cell is still at work; a kernel that lets clicks through meanwhile calls itself idle. */
+    atWork() {
+      return panel().content.widgets.some(({ model }) => model.executionState === "running");
+    },
     /** The notebook is drawn and speaks with its kernel, which may be busy. */
     open() {
       const here = panel();

@@ -128,11 +128,11 @@ def test_keys_alone_pause_go_on_and_stop_and_the_focus_stays_with_whoever_presse
 
 
 def test_screen_readers_hear_evaluations_as_they_come_and_what_the_keys_reach(trains_lab: Notebook) -> None:
-    run = Training(trains_lab, "heard", "max_steps=60, eval_steps=20, save_strategy='no', step_takes=0.1")
+    run = Training(trains_lab, "heard", "max_steps=30, eval_steps=15, save_strategy='no', step_takes=0.12")
     live = run.card.root.locator("[aria-live=polite]")
     expect(live).to_contain_text(re.compile(r"valuation at step \d+: loss .*MCC"))
     bar = run.card.root.get_by_role("progressbar", name="Training")
-    expect(bar).to_have_attribute("aria-valuetext", re.compile(r"step \d+ of 60"))
+    expect(bar).to_have_attribute("aria-valuetext", re.compile(r"step \d+ of 30"))
     run.wait_until_done()
     run.card.expect_end("finished")
     expect(live).to_contain_text("steps are done")
