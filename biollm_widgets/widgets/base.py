@@ -150,6 +150,10 @@ class Widget(anywidget.AnyWidget):
         """One sentence for places that show text only."""
         raise NotImplementedError
 
+    def _live_plain(self) -> str:
+        """The same for the live view's own output, which stays in the notebook as it was when it was shown."""
+        return self._plain()
+
     # Showing.
 
     def _ipython_display_(self, **_: Any) -> None:
@@ -164,7 +168,7 @@ class Widget(anywidget.AnyWidget):
         self._shown = [*self._shown[-3:], handle]
         bundle = self._repr_mimebundle_()
         data = dict((bundle[0] if isinstance(bundle, tuple) else bundle) or {})
-        data["text/plain"] = self._plain()
+        data["text/plain"] = self._live_plain()
         display(data, raw=True)
 
     def _picture(self) -> dict[str, str]:

@@ -98,15 +98,17 @@ class TrainingProgress(Widget):
         Exception
             Whatever training raises, as itself.
         InputError
-            When this progress is at work already.
+            When this progress or this Trainer is at work already, or it is no Trainer.
         """
-        from biollm_widgets.widgets.training_run import Fitting, TrainerRun
+        from biollm_widgets.widgets.training_fit import Fitting
+        from biollm_widgets.widgets.training_run import TrainerRun
 
         return Fitting(self, TrainerRun(trainer, resume_from_checkpoint, given, "await progress.fit"))
 
     def fit_sync(self, trainer: Trainer, resume_from_checkpoint: Any = None, **given: Any) -> Any:
         """The same where nothing can be awaited; returns when training is done."""
-        from biollm_widgets.widgets.training_run import TrainerRun, run_here
+        from biollm_widgets.widgets.training_fit import run_here
+        from biollm_widgets.widgets.training_run import TrainerRun
 
         return run_here(self, TrainerRun(trainer, resume_from_checkpoint, given, "progress.fit_sync"))
 
@@ -119,13 +121,15 @@ class TrainingProgress(Widget):
         -------
         FinetuneResult
         """
-        from biollm_widgets.widgets.training_run import FinetuneRun, Fitting
+        from biollm_widgets.widgets.training_fit import Fitting
+        from biollm_widgets.widgets.training_run import FinetuneRun
 
         return Fitting(self, FinetuneRun(data_path, flags, "await progress.finetune"))
 
     def finetune_sync(self, data_path: Any, **flags: Any) -> FinetuneResult:
         """The same where nothing can be awaited."""
-        from biollm_widgets.widgets.training_run import FinetuneRun, run_here
+        from biollm_widgets.widgets.training_fit import run_here
+        from biollm_widgets.widgets.training_run import FinetuneRun
 
         return run_here(self, FinetuneRun(data_path, flags, "progress.finetune_sync"))
 
@@ -136,7 +140,7 @@ class TrainingProgress(Widget):
         Stop and Pause work between steps as long as the page is not loaded anew; the confusion matrix and tokens a
         second need `progress.fit` (no Trainer tells them to a callback).
         """
-        from biollm_widgets.widgets.training_run import callback_for
+        from biollm_widgets.widgets.training_callback import callback_for
 
         return callback_for(self)
 
@@ -364,6 +368,9 @@ class TrainingProgress(Widget):
 
     def _plain(self) -> str:
         return f"{self._sheet.title}."
+
+    def _live_plain(self) -> str:
+        return "TrainingProgress. The picture beside this text is how the run stood last."
 
     def _alone(self) -> Optional[dict[str, Any]]:
         # What the page would ask Python for: the parts that read the charts and open the tables.

@@ -363,3 +363,8 @@ def test_a_view_that_cannot_be_drawn_or_reached_ends_no_training(monkeypatch: py
     progress._sent_at = 0.0
     progress._hear_event(logged(2, 0.4))
     assert [point[1] for point in heard[-1][0]["fresh"]["runs"][0]["points"]] == [1, 2]
+
+
+def test_the_text_of_the_live_view_says_nothing_that_will_not_hold() -> None:
+    progress = TrainingProgress()
+    assert "Nothing has been trained" not in progress._live_plain() and "picture" in progress._live_plain()
