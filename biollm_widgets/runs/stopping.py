@@ -86,7 +86,7 @@ class StopRequest:
         self._before = {}
 
     def _hear(self, number: int, frame: Optional[FrameType]) -> None:
-        if self._trainer is not None and self._trainer() not in trainers_under_way(frame):
+        if self._trainer is not None and not any(one is self._trainer() for one in trainers_under_way(frame)):
             before = self._before.get(number)
             if signal.getsignal(number) == self._hear:
                 self.__exit__()

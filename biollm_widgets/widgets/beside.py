@@ -46,6 +46,9 @@ class Work:
         self.function, self.said = function, said
         self.value: Any = None
         self.error: Optional[BaseException] = None
+        self._over = False
+        self._after: Optional[Callable[[], None]] = None
+        self._turn = threading.Lock()
         context = contextvars.copy_context()
         self.thread = threading.Thread(target=context.run, args=(self._run,), name="training", daemon=True)
 
@@ -56,6 +59,14 @@ class Work:
     @property
     def done(self) -> bool:
         return not self.thread.is_alive()
+
+    def then(self, after: Callable[[], None]) -> None:
+        """Call something when the function has ended, in its thread; at once where it has."""
+        with self._turn:
+            if not self._over:
+                self._after = after
+                return
+        after()
 
     def result(self) -> Any:
         self.begin()
@@ -70,6 +81,11 @@ class Work:
                 self.value = self.function()
         except BaseException as error:
             self.error = error
+        finally:
+            with self._turn:
+                self._over = True
+            if self._after is not None:
+                self._after()
 
 
 class Interrupts:
@@ -81,9 +97,11 @@ class Interrupts:
         self._held = False
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
-            self._before = signal.signal(signal.SIGINT, self._hear)
-            self._held = True
+        self._before = signal.getsignal(signal.SIGINT)
+        # Python allows handlers on the main thread alone, and one that was not set in Python could not be put back.
+        self._held = threading.current_thread() is threading.main_thread() and self._before is not None
+        if self._held:
+            signal.signal(signal.SIGINT, self._hear)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -139,6 +139,8 @@ class FinetuneResult:
 
     def summary(self) -> str:
         """The result for a person, beside always saying the commonest label."""
+        if not self.finished and not self.last_step:
+            return "Stopped before the first step; the same command begins again."
         if not self.finished:
             return f"Stopped at step {self.last_step} of {self.planned_steps}; the same command goes on from there."
         lines = []

@@ -89,10 +89,11 @@ def finetune(
             run = Run(own, training, notes, request, list(callbacks or []), given)
             try:
                 return run.go()
-            except Stopped:
+            except Stopped as stopped:
+                stopped.result = run.unfinished()
                 if request.signal is not None:
                     raise
-                return run.unfinished()  # a button's stop before the first step
+                return stopped.result  # a button's stop before the first step
 
 
 @contextlib.contextmanager
