@@ -76,6 +76,7 @@ class TrainingProgress(Widget):
         self._sheet = TrainingSheet([RunLog(self._name, self._labels)])
         self._control: Any = None  # of the training that goes on
         self._callback: Any = None
+        self._trained = False  # here, and not elsewhere or before
         self._waiting: deque[dict[str, Any]] = deque()  # events that the training thread has left here
         self._pumped = False  # somebody calls `_tick`
         self._sent_at = self._drawn_at = 0.0
@@ -363,8 +364,16 @@ class TrainingProgress(Widget):
             notes=[note for note in notes if note],
             details=details,
             class_name=self._twin,
-            saved=saved,
+            saved=saved and self._saved(),
         )
+
+    def _saved(self) -> Union[bool, str]:
+        """What a saved picture says of itself: running a cell that trained would train again."""
+        folder = self._sheet.log.start.get("folder")
+        if not self._trained or not folder:
+            return True
+        again = f"bio.TrainingProgress.from_run({folder!r})"
+        return f"This is a saved picture. {again} brings back a live view without training again."
 
     def _plain(self) -> str:
         return f"{self._sheet.title}."
@@ -427,6 +436,7 @@ class TrainingProgress(Widget):
 
     def _hear_event(self, event: dict[str, Any]) -> None:
         """An event of the training, in its own thread."""
+        self._trained = True
         self._waiting.append(event)  # nothing that goes wrong from here on may end the training
         if not self._pumped:
             self._tick()

@@ -53,7 +53,7 @@ def twin(
     notes: Sequence[str] = (),
     details: Sequence[tuple[str, Content]] = (),
     class_name: str = "",
-    saved: bool = True,
+    saved: Union[bool, str] = True,
 ) -> str:
     """The card as one HTML element; every text is escaped.
 
@@ -71,8 +71,8 @@ def twin(
         More, folded away.
     class_name : str
         Class of the outermost element, so that the live view can find and hide it.
-    saved : bool
-        Whether to say that this is a saved picture.
+    saved : bool or str
+        Whether to say that this is a saved picture; or what to say instead.
     """
     parts = [f'<div style="padding:8px 12px;font-size:16px;line-height:1.3"><b>{_text(title)}</b></div>']
     if picture is not None:
@@ -86,7 +86,8 @@ def twin(
     rest += [f'<div style="margin:4px 0">{_text(note)}</div>' for note in notes]
     rest += [_details(summary, content) for summary, content in details]
     if saved:
-        rest.append(f'<div style="margin:4px 0;font-size:11px;{_colour("color", QUIET)}">{_text(SAVED)}</div>')
+        words = saved if isinstance(saved, str) else SAVED
+        rest.append(f'<div style="margin:4px 0;font-size:11px;{_colour("color", QUIET)}">{_text(words)}</div>')
     if rest:
         line = f"border-top:1px solid {EDGE}"
         parts.append(f'<div style="padding:4px 12px;{line}">{"".join(rest)}</div>')

@@ -368,3 +368,12 @@ def test_a_view_that_cannot_be_drawn_or_reached_ends_no_training(monkeypatch: py
 def test_the_text_of_the_live_view_says_nothing_that_will_not_hold() -> None:
     progress = TrainingProgress()
     assert "Nothing has been trained" not in progress._live_plain() and "picture" in progress._live_plain()
+
+
+def test_a_saved_picture_of_a_training_does_not_send_anyone_to_train_again(tmp_path: Path) -> None:
+    progress = TrainingProgress()
+    progress._hear_event(start(folder="out"))
+    progress._hear_event(logged(1, 0.5))
+    said = progress._make_twin()
+    assert "TrainingProgress.from_run(&#x27;out&#x27;)" in said and "Run the cell" not in said
+    assert "Run the cell" in TrainingProgress.from_run(run_folder(tmp_path / "run"))._make_twin()
