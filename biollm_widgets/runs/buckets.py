@@ -67,9 +67,9 @@ class TrainingLines:
         ends = np.minimum(starts + every, n) - 1
         finite = np.isfinite(loss)
         counts = np.add.reduceat(finite, starts, dtype=np.int64)
-        sums = np.add.reduceat(np.where(finite, loss, 0.0), starts)
         whole = counts == ends - starts + 1
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            sums = np.add.reduceat(np.where(finite, loss, 0.0), starts)
             mean = np.where(whole, sums / counts, np.nan)
         low = np.minimum.reduceat(np.where(finite, loss, np.inf), starts)
         high = np.maximum.reduceat(np.where(finite, loss, -np.inf), starts)

@@ -7,14 +7,13 @@ folder would run their code.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.runs.events import check
-from biollm_widgets.runs.trainer_state import events_of, read_kept
+from biollm_widgets.runs.events import LARGEST, check, settle
+from biollm_widgets.runs.trainer_state import events_of, read_json, read_kept
 
 STATE = "trainer_state.json"
 FINETUNE = "finetune_run.json"  # in the output_dir of `biollm finetune`: dna/finetuning/checkpoints.py writes it
@@ -82,7 +81,7 @@ def read_run(folder: Any) -> list[dict[str, Any]]:
     ends = [number for number, entry in enumerate(history) if "train_runtime" in entry]
     over = ends[-1] + 1 if ends and history[ends[-1]]["step"] >= step else len(history)
     logged = events_of(history[:over], kept.get("evaluations", []))
-    after = events_of(history[over:])
+    after = events_of(history[over:], during=False)
 
     start = _start(found, kept, logged, result)
     best = {"best_step": _best_step(state), "best_value": _number(state, "best_metric")}
@@ -96,13 +95,18 @@ def read_run(folder: Any) -> list[dict[str, Any]]:
     last["tokens"] = _number(state, "num_input_tokens_seen") or None
     # With the best weights loaded in the end, those are what a test is about, and what its step says.
     tested = (_best_step(state) if start["best_at_end"] else None) or step
-    tests = [{**event, "step": tested, "during": False} for event in after if event["event"] == "evaluation"]
+    tests = [{**event, "step": tested} for event in after if event["event"] == "evaluation"]
     if result is not None:
         tests = [_test(result, int(result["step"]) if _is_step(result.get("step")) else tested)]
-    events = [start, *said, *told, *([last] if _finite(active) else []), *tests, _end(found, result)]
+    events = [start, *said, *told, *([last] if _finite(active) else []), *tests, _end(found, start, result)]
+    sound = []
     for event in events:
         event["time"] = time
-    return events
+        try:
+            sound.append(settle(event))
+        except InputError:
+            continue  # an entry of the log that says nothing sensible
+    return sound
 
 
 # Which files.
@@ -188,32 +192,17 @@ def _kept(found: Found) -> dict[str, Any]:
         kept = read_kept(place)
         if kept:
             break
-    evaluations = []
-    for one in kept.get("evaluations") or []:
-        try:
-            evaluations.append(check({"event": "evaluation", "time": 0.0, **one}))
-        except (InputError, TypeError):
-            continue  # a newer version's
-    return {**kept, "evaluations": evaluations} if kept else {}
+    return kept
 
 
 def _result(found: Found) -> Optional[dict[str, Any]]:
     """The result on test.csv of a finished fine-tuning; None where there is not exactly one."""
-    run = _json(found.run / FINETUNE)
+    run = read_json(found.run / FINETUNE)
     results = sorted(found.run.glob(RESULTS))
     if not run.get("finished") or len(results) != 1 or found.step < max(found.checkpoints, default=0):
         return None
-    result = _json(results[0])
+    result = read_json(results[0])
     return result if isinstance(result.get("metrics"), dict) and result["metrics"] else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """An object from a file; empty where there is none."""
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return held if isinstance(held, dict) else {}
 
 
 # The events that no log_history holds.
@@ -248,6 +237,7 @@ def _start(
     given = state.get("eval_steps")
     every: float = given if given and _finite(given) else 0
     by_steps = bool(evaluations) and every > 0 and all(event["step"] % every == 0 for event in evaluations)
+    processes = _within(result).get("processes", 1)
     strategy = settings.get("eval_strategy") or ("no" if not evaluations else "steps" if by_steps else "epoch")
     return check(
         {
@@ -260,16 +250,22 @@ def _start(
             "best_at_end": bool(settings.get("load_best_model_at_end")),
             "eval_strategy": str(strategy),
             "eval_steps": every if strategy == "steps" and every else None,
-            "processes": (result or {}).get("settings", {}).get("processes", 1),
+            "processes": processes if type(processes) is int else 1,
         }
     )
 
 
+def _within(result: Optional[dict[str, Any]]) -> dict[str, Any]:
+    """The settings in a result."""
+    settings = (result or {}).get("settings")
+    return settings if isinstance(settings, dict) else {}
+
+
 def _settings(found: Found, result: Optional[dict[str, Any]]) -> dict[str, Any]:
     """What is known without our own file: a fine-tuning's settings, or the few that every state holds."""
-    run = _json(found.run / FINETUNE).get("settings")
+    run = read_json(found.run / FINETUNE).get("settings")
     if isinstance(run, dict):
-        known = {**run, "model": (result or {}).get("settings", {}).get("model")}
+        known = {**run, "model": _within(result).get("model")}
         known.pop("data", None)  # a fingerprint, which tells people nothing
     else:
         known = {name: found.state.get(name) for name in PLAIN_SETTINGS}
@@ -305,10 +301,13 @@ def _best_step(state: dict[str, Any]) -> Optional[int]:
 def _labels(found: Found) -> Optional[list[str]]:
     """Names of the classes from config.json; a configuration does not write down what is the default: two, unnamed."""
     places = [found.place, *found.checkpoints.values()]
-    config = next((held for held in (_json(place / "config.json") for place in places) if held), {})
+    config = next((held for held in (read_json(place / "config.json") for place in places) if held), {})
     named = config.get("id2label")
-    if isinstance(named, dict) and all(str(key).isdecimal() for key in named):
-        return [str(named[key]).removeprefix("LABEL_") for key in sorted(named, key=int)] or None
+    try:
+        if isinstance(named, dict) and all(str(key).isdecimal() for key in named):
+            return [str(named[key]).removeprefix("LABEL_") for key in sorted(named, key=int)] or None
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists
+        return None
     kinds = config.get("architectures")
     if isinstance(kinds, list) and any("SequenceClassification" in str(kind) for kind in kinds):
         return ["0", "1"]
@@ -325,8 +324,8 @@ def _test(result: dict[str, Any], step: int) -> dict[str, Any]:
         return check({**event, "epoch": None})
 
 
-def _end(found: Found, result: Optional[dict[str, Any]]) -> dict[str, Any]:
-    step, planned = found.step, found.state.get("max_steps") or 0
+def _end(found: Found, start: dict[str, Any], result: Optional[dict[str, Any]]) -> dict[str, Any]:
+    step, planned = found.step, start["steps"] or 0
     last = max(found.checkpoints, default=None)
     path = str(found.checkpoints[last]) if last is not None else None
     finished = step >= planned
@@ -358,19 +357,22 @@ def _end(found: Found, result: Optional[dict[str, Any]]) -> dict[str, Any]:
 
 def _step_in(path: Any) -> Optional[int]:
     """The step in a checkpoint's path."""
-    name = str(path or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+    name = path.replace("\\", "/").rstrip("/").rpartition("/")[2] if type(path) is str else ""
     number = name.removeprefix("checkpoint-")
-    return int(number) if name != number and number.isascii() and number.isdecimal() else None
+    if name == number or not (number.isascii() and number.isdecimal()) or len(number) > 15:
+        return None
+    return int(number)
 
 
 def _is_step(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+    return _finite(value) and value >= 0
 
 
 def _finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    """Whether this is a number within the bounds of an event's; no comparison with one that is none is true."""
+    return type(value) in (int, float) and -LARGEST < value < LARGEST
 
 
 def _number(state: dict[str, Any], name: str) -> Optional[float]:
     value = state.get(name)
-    return value if type(value) in (int, float) else None
+    return value if _finite(value) else None

@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import re
+import stat
 import sys
 import threading
 import time
@@ -226,11 +227,15 @@ class ProgressReader:
         Raises
         ------
         InputError
-            When the file is there and may not be read, or is a folder.
+            When the file is there and may not be read, or is a folder, a pipe or the like.
         """
         self.started_over = False
         self.behind = False
         try:
+            mode = self.path.stat().st_mode
+            if not stat.S_ISREG(mode):  # a pipe would wait for whoever writes into it
+                what = "a folder" if stat.S_ISDIR(mode) else "a device"
+                raise InputError(f"The progress file {self.path} is {what}; name the file that --progress was given.")
             with self.path.open("rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 if not self._is_known(file, size):

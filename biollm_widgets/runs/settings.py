@@ -14,6 +14,9 @@ SETTINGS = (
 )
 
 
+LONGEST = 200  # letters of a value
+
+
 def settings_of(args: Any, model: Any = None, rows: Any = None) -> dict[str, Any]:
     """What people compare between runs, as scalars."""
     found: dict[str, Any] = {}
@@ -70,5 +73,9 @@ def written(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
+        try:
+            text = str(value)
+        except (RecursionError, ValueError):  # lists in lists
+            text = "…"
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else f"{value:g}"

@@ -23,6 +23,7 @@ EVENTS = [
     },
     {
         **{"event": "step", "time": 2.0, "step": 12, "epoch": 0.16, "samples": 96, "tokens": 4100, "active": 3.4},
+        **{"training": 3.1},
         **{"memory": 2.1e9, "memory_of": "CPU", "memory_all": None},
     },
     {"event": "log", "time": 2.0, "step": 10, "epoch": 0.13, "values": {"loss": 0.66, "grad_norm": 1.2}},
@@ -33,12 +34,13 @@ EVENTS = [
     },
     {
         **{"event": "checkpoint", "time": 5.0, "step": 200, "path": "out/checkpoint-200"},
-        **{"best_step": 200, "best_value": 0.44},
+        **{"best_step": 200, "best_value": 0.44, "kept": [100, 200]},
     },
     {"event": "say", "time": 6.0, "words": "Plan: 375 steps – a line with “quotes”, an é\nand a second line"},
     {
         **{"event": "end", "time": 7.0, "state": "stopped", "step": 312, "words": ["Stopped at step 312."]},
         **{"checkpoint": "out/checkpoint-312", "holds": 312, "resume": 'await progress.fit(trainer, "out")'},
+        **{"kept": None},
     },
 ]
 
@@ -64,10 +66,10 @@ def test_numbers_that_are_none_are_texts_in_the_file_and_numbers_again_where_num
     line = encode({"event": "log", "time": 1, "step": 1, "epoch": math.nan, "values": values})
     assert strict(line)["values"] == {"loss": "NaN", "up": "Infinity", "down": "-Infinity", "half": "NaN", "fine": 0.5}
     event = decode(line)
-    assert math.isnan(event["epoch"]) and math.isnan(event["values"]["loss"]) and math.isnan(event["values"]["half"])
+    assert event["epoch"] is None and math.isnan(event["values"]["loss"]) and math.isnan(event["values"]["half"])
     assert event["values"]["up"] == math.inf and event["values"]["down"] == -math.inf
     best = decode(encode({"event": "checkpoint", "time": 1, "step": 1, "path": "NaN", "best_value": math.nan}))
-    assert best["path"] == "NaN" and math.isnan(best["best_value"])
+    assert best["path"] == "NaN" and best["best_value"] is None
     start = {"event": "start", "time": 1, "name": "Infinity", "settings": {"run_name": "NaN", "deep": [[math.inf]]}}
     strict(encode(start))
     assert decode(encode(start))["name"] == "Infinity" and decode(encode(start))["settings"]["run_name"] == "NaN"
@@ -111,9 +113,8 @@ def test_whatever_a_setting_is_the_line_is_json():
         ('{"event":"log","time":1,"step":true,"values":{}}', '"step" of this log event is not a whole number'),
         ('{"event":"log","time":1,"step":1,"values":[]}', '"values" of this log event is not an object'),
         ('{"event":"log","time":1,"step":1,"epoch":"one","values":{}}', "is not a number or null"),
-        ('{"event":"evaluation","time":1,"step":1,"values":{},"confusion":[[1,2]]}', "as many rows as columns"),
-        ('{"event":"evaluation","time":1,"step":1,"values":{},"confusion":[1]}', "as many rows as columns"),
-        ('{"event":"evaluation","time":1,"step":1,"values":{},"confusion":[["a"]]}', "counts"),
+        ('{"event":"log","time":1,"step":1' + "0" * 30 + ',"values":{}}', '"step" of this log event is out of all bounds'),
+        ('{"event":"log","time":1,"step":-5,"values":{}}', '"step" of this log event is below 0'),
         ('{"event":"end","time":1,"step":1,"state":"lost","words":[]}', "finished, stopped, failed"),
         ('{"event":"end","time":1,"step":1,"state":"failed","words":[3]}', "are not all texts"),
         ('{"event":"start","time":1,"settings":{},"labels":[0]}', "are not all texts"),
@@ -136,3 +137,53 @@ def test_what_a_newer_version_adds_is_passed_on_and_what_was_left_out_is_filled_
     assert check(given)["epoch"] is None and given == {**given, "values": {"loss": "NaN"}} and "epoch" not in given
     start = decode('{"event":"start","time":1,"settings":{}}')
     assert set(start) == {"event", *KEYS["start"]} and start["steps"] is None and start["processes"] == 1
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, "NaN", 10**400, 2**53, 1e300])
+def test_a_number_that_is_none_or_out_of_all_bounds_is_as_good_as_unknown(odd):
+    known = ("epoch", "samples", "tokens", "active", "training", "memory", "memory_all")
+    event = check({"event": "step", "time": odd, "step": 3, **dict.fromkeys(known, odd)})
+    assert event["time"] == 0 and [event[name] for name in known] == [None] * 7
+    start = check({"event": "start", "time": 1, "settings": {"n": odd}, "steps": 5, "epochs": odd, "eval_steps": odd})
+    assert start["epochs"] is None and start["eval_steps"] is None and len(f"{start['settings']['n']}") < 500
+    assert check({"event": "checkpoint", "time": 1, "step": 1, "path": "a", "best_value": odd})["best_value"] is None
+
+
+def test_a_whole_number_that_is_too_large_for_a_float_is_left_out_of_the_values():
+    values = {"loss": 10**400, "accuracy": 1, "far": 10**30, "odd": -math.inf}
+    found = check({"event": "evaluation", "time": 1, "step": 1, "values": values})["values"]
+    assert found == {"accuracy": 1, "far": 10**30, "odd": -math.inf}
+
+
+def test_a_plan_without_an_end_plans_no_epochs():
+    endless = {"event": "start", "time": 1, "settings": {}, "epochs": 9.223372036854776e18, "steps": -1}
+    assert check(endless)["epochs"] is None and check(endless)["steps"] is None
+    assert check({**endless, "epochs": 2e9})["epochs"] is None and check({**endless, "epochs": 3})["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *([[1, 2]], [1], [["a"]], [[0.5, 1.5], [1, 1]], [[-5, 1], [1, 1]], [[math.nan, 1], [1, 1]], [[True]], [], "no"),
+        *([[10**30, 1], [1, 1]], [[2**52, 2**52], [1, 1]], [[0] * 101 for _ in range(101)], {"a": 1}, 7),
+    ],
+)
+def test_a_matrix_that_is_none_is_left_out_and_the_scores_beside_it_are_not(rows):
+    event = check({"event": "evaluation", "time": 1, "step": 1, "values": {"loss": 0.5}, "confusion": rows})
+    assert event["confusion"] is None and event["values"] == {"loss": 0.5}
+
+
+def test_batches_and_checkpoints_that_were_counted_oddly_are_not_known():
+    given = {"event": "phase", "time": 1, "phase": "evaluating", "of": 5}
+    assert [check(given)[name] for name in ("done", "of")] == [None, 5]
+    for done in (math.nan, 0.5, -1, 10**400):
+        assert [check({**given, "done": done})["done"], check({**given, "of": done})["of"]] == [None, None]
+    for kept in ([1, None], ["a"], [-1], [0.5], "x"):
+        assert check({"event": "checkpoint", "time": 1, "step": 1, "path": "a", "kept": kept})["kept"] is None
+
+
+def test_a_history_holds_what_a_history_holds():
+    deep = {"event": "history", "time": 1, "events": []}
+    for _ in range(200):
+        deep = {"event": "history", "time": 1, "events": [deep, 3, {"event": ["log"]}]}
+    assert check(deep)["events"] == []

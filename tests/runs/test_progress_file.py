@@ -339,6 +339,9 @@ def test_a_writer_whose_folder_goes_away_says_so_once(tmp_path, capsys):
 
 
 def test_following_what_is_no_file_is_a_sentence(tmp_path):
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="is a folder"):
         ProgressReader(tmp_path).read()
+    os.mkfifo(tmp_path / "pipe")  # opening it would wait for somebody who writes
+    with pytest.raises(InputError, match="is a device"):
+        ProgressReader(tmp_path / "pipe").read()
     assert ProgressReader(tmp_path / "nowhere" / "run.jsonl").read() == []
