@@ -21,7 +21,8 @@ def hints(log: RunLog) -> list[str]:
 
 def hints_by_rule(log: RunLog) -> dict[str, str]:
     """The same, by the name of what gives them: a hint stays the same one while its numbers change."""
-    found = {rule.__name__: rule(log) for rule in RULES}
+    with np.errstate(over="ignore", invalid="ignore"):  # losses near the largest number there is
+        found = {rule.__name__: rule(log) for rule in RULES}
     return {name: words for name, words in found.items() if words}
 
 
@@ -30,7 +31,6 @@ def not_a_number(log: RunLog) -> str:
     loss, steps = np.array(log.lines.loss), np.array(log.lines.step)
     if not len(loss):
         return ""
-    kept = [one for one in log.checkpoints]
     rate = log.start.get("settings", {}).get("learning_rate")
     smaller = "take a smaller learning rate" + (f" (now {rate:g})" if isinstance(rate, (int, float)) else "")
     if log.start.get("settings", {}).get("fp16"):
@@ -38,7 +38,7 @@ def not_a_number(log: RunLog) -> str:
     if not math.isfinite(loss[-1]):
         finite = np.flatnonzero(np.isfinite(loss))
         since = steps[finite[-1] + 1] if len(finite) else steps[0]
-        sound = [one for one in kept if one.step < since]
+        sound = [one for one in log.checkpoints if one.step < since]
         back = f"go back to {sound[-1].path}" if sound else "start again"
         return (
             f"The loss is not a number since step {since:,}: nothing is learned any more. Stop, {back} and {smaller}."
@@ -75,10 +75,9 @@ def memorising(log: RunLog) -> str:
 
 def no_better_than_the_majority(log: RunLog) -> str:
     """The newest evaluation is hardly better than always saying the commonest class."""
-    known = [one for one in log.evaluations if one.confusion]
-    if not known:
+    newest = next((one for one in reversed(log.evaluations) if one.confusion), None)
+    if newest is None:
         return ""
-    newest = known[-1]
     matrix = np.asarray(newest.confusion)
     counts, said = matrix.sum(axis=1), matrix.sum(axis=0)
     rows, commonest = int(matrix.sum()), int(counts.argmax())

@@ -69,7 +69,6 @@ class RunLog:
     lines: TrainingLines = field(default_factory=TrainingLines)
     evaluations: list[Evaluation] = field(default_factory=list)
     tests: list[Evaluation] = field(default_factory=list)
-    checkpoints: list[Checkpoint] = field(default_factory=list)
     said: deque[str] = field(default_factory=lambda: deque(maxlen=SAID))
     said_count: int = 0
     phase: str = "idle"
@@ -77,10 +76,17 @@ class RunLog:
     of: Optional[int] = None
     step: int = 0
     epoch: float = 0.0
-    chosen_step: Optional[int] = None  # the best checkpoint by the Trainer's own book
     end: Optional[dict[str, Any]] = None
     time: float = 0.0  # of the last event
-    _steps: deque[tuple[float, float, float, Optional[float]]] = field(default_factory=deque)
+    # What is asked for again and again is kept as the events come: with ten thousand evaluations and checkpoints a
+    # look through all of them would take longer than a page waits for the next message.
+    _places: dict[int, Checkpoint] = field(default_factory=dict)  # by their step, in the order in which they were saved
+    _seen: dict[str, None] = field(default_factory=dict)  # the names of all values of evaluations
+    _classes: int = 0  # of the largest matrix of an evaluation
+    _best: Optional[Evaluation] = None
+    _best_by: Optional[tuple[str, bool]] = None  # what that one is the best by; None where it is to be looked for anew
+    # Seconds of training, samples and tokens.
+    _steps: deque[tuple[float, float, Optional[float]]] = field(default_factory=deque)
     _first: Optional[tuple[int, float]] = None  # step and active seconds at the end of the first step
     _last: dict[str, Any] = field(default_factory=dict)
 
@@ -109,13 +115,12 @@ class RunLog:
         # The run goes on from a checkpoint: what came after that will come again.
         self.lines.cut_after(at)
         self.evaluations = [one for one in self.evaluations if one.step <= at]
-        self.checkpoints = [one for one in self.checkpoints if one.step <= at]
+        self._places = {step: one for step, one in self._places.items() if step <= at}
         self.tests = []
         if at == 0:
             self.said.clear()
-        if self.chosen_step is not None and self.chosen_step > at:
-            self.chosen_step = None
         self.start = event
+        self._look_through()
         self.step, self.epoch, self.phase, self.end = at, 0.0, "training", None
         if event.get("epochs") and event.get("steps"):
             self.epoch = at / event["steps"] * event["epochs"]
@@ -125,8 +130,8 @@ class RunLog:
 
     def _take_history(self, event: dict[str, Any]) -> None:
         """What a run that goes on from a checkpoint had found before."""
-        self.lines, self.evaluations, self.tests, self.checkpoints = TrainingLines(), [], [], []
-        self.chosen_step = None
+        self.lines, self.evaluations, self.tests, self._places = TrainingLines(), [], [], {}
+        self._look_through()
         self.take_all(event["events"])
 
     def _take_step(self, event: dict[str, Any]) -> None:
@@ -137,8 +142,10 @@ class RunLog:
             return
         if self._first is None:
             self._first = (self.step, active)
-        self._steps.append((active, self.step, event.get("samples") or 0, event.get("tokens")))
-        while len(self._steps) > 2 and active - self._steps[0][0] > WINDOW:
+        training = event.get("training")
+        training = active if training is None else training
+        self._steps.append((training, event.get("samples") or 0, event.get("tokens")))
+        while len(self._steps) > 2 and training - self._steps[0][0] > WINDOW:
             self._steps.popleft()
 
     def _take_log(self, event: dict[str, Any]) -> None:
@@ -177,12 +184,45 @@ class RunLog:
         if "loss" not in found.values and losses:
             found.values["loss"] = found.values[losses[0]]  # the first of several sets of rows
         place.append(found)
+        if during:
+            self._notice(found, last)
+
+    def _notice(self, found: Evaluation, instead: Optional[Evaluation]) -> None:
+        """Keep up what is known of all evaluations; this one came last, perhaps `instead` of another."""
+        self._seen.update(dict.fromkeys(found.values))
+        self._classes = max(self._classes, len(found.confusion or ()))
+        if self._best_by != self.chosen_by or (instead is not None and instead is self._best):
+            self._best_by = None
+        elif self._is_better(found):
+            self._best = found
+
+    def _look_through(self) -> None:
+        """The same from all evaluations, where some were taken away."""
+        self._seen = dict.fromkeys(name for one in self.evaluations for name in one.values)
+        self._classes = max((len(one.confusion) for one in self.evaluations if one.confusion), default=0)
+        self._best_by = None
+
+    def _is_better(self, one: Evaluation) -> bool:
+        """Than the best so far; an equal one is not, as the Trainer has it."""
+        name, greater = self.chosen_by
+        value = one.values.get(name)
+        if value is None or not math.isfinite(value):
+            return False
+        if self._best is None:
+            return True
+        return value > self._best.values[name] if greater else value < self._best.values[name]
 
     def _take_checkpoint(self, event: dict[str, Any]) -> None:
         step = int(event.get("step") or 0)
-        self.checkpoints = [one for one in self.checkpoints if one.step != step] + [Checkpoint(step, event["path"])]
-        if event.get("best_step"):
-            self.chosen_step = event["best_step"]
+        self._places.pop(step, None)
+        self._places[step] = Checkpoint(step, event["path"])
+        self._forget_all_but(event.get("kept"))
+
+    def _forget_all_but(self, kept: Optional[list[int]]) -> None:
+        """The Trainer deletes checkpoints (save_total_limit): nobody must be sent to one that is gone."""
+        if kept is not None and not self._places.keys() <= set(kept):
+            there = set(kept)
+            self._places = {step: one for step, one in self._places.items() if step in there}
 
     def _take_say(self, event: dict[str, Any]) -> None:
         for line in str(event.get("words") or "").splitlines():
@@ -194,6 +234,7 @@ class RunLog:
         self.phase = event["state"]
         self.step = int(event.get("step") or self.step)
         self.done = self.of = None
+        self._forget_all_but(event.get("kept"))
 
     def _at(self, event: dict[str, Any]) -> None:
         self.step = int(event.get("step") or 0)
@@ -202,6 +243,11 @@ class RunLog:
             self.phase, self.done, self.of = "training", None, None
 
     # What it says.
+
+    @property
+    def checkpoints(self) -> list[Checkpoint]:
+        """Those that are there, as far as is known; the last one that was written comes last."""
+        return list(self._places.values())
 
     @property
     def name(self) -> str:
@@ -225,16 +271,17 @@ class RunLog:
     @property
     def labels(self) -> list[str]:
         """Names of the classes: a person's, the run's, or numbers."""
-        seen = [len(one.confusion) for one in (*self.evaluations, *self.tests) if one.confusion]
+        classes = max([self._classes, *(len(one.confusion) for one in self.tests if one.confusion)])
         named = [str(one) for one in self.given_labels or self.start.get("labels") or []]
-        return named + [str(k) for k in range(len(named), max(seen, default=0))]
+        return named + [str(k) for k in range(len(named), classes)]
 
     @property
     def metrics(self) -> list[str]:
         """The scores that evaluations gave, without loss, the leading one first."""
-        seen: dict[str, None] = {}
-        for one in (*self.evaluations, *self.tests):
-            seen.update(dict.fromkeys(name for name in one.values if name != "loss"))
+        seen = dict(self._seen)
+        for one in self.tests:
+            seen.update(dict.fromkeys(one.values))
+        seen.pop("loss", None)
         chosen = self.start.get("metric")
         order = [chosen, *LEADING] if chosen and chosen != "loss" else list(LEADING)
         first = [name for name in order if name in seen]
@@ -249,34 +296,34 @@ class RunLog:
     def chosen_by(self) -> tuple[str, bool]:
         """The value by which the run calls an evaluation the best, and whether more of it is better."""
         metric = self.start.get("metric")
-        seen = {name for one in self.evaluations for name in one.values}
-        if metric and metric in seen:
+        if metric and metric in self._seen:
             return metric, bool(self.start.get("greater", not str(metric).endswith("loss")))
         return "loss", False
 
     @property
     def best(self) -> Optional[Evaluation]:
         """The best evaluation so far, by `chosen_by`; the first of equals, as the Trainer has it."""
-        name, greater = self.chosen_by
-        found = None
-        for one in self.evaluations:
-            value = one.values.get(name)
-            if value is None or not math.isfinite(value):
-                continue
-            if found is None or (value > found.values[name] if greater else value < found.values[name]):
-                found = one
-        return found
+        if self._best_by != self.chosen_by:
+            self._best, self._best_by = None, self.chosen_by
+            for one in self.evaluations:
+                if self._is_better(one):
+                    self._best = one
+        return self._best
 
     def path_of(self, step: int) -> Optional[str]:
         """Where the checkpoint of a step was written."""
-        return next((one.path for one in self.checkpoints if one.step == step), None)
+        found = self._places.get(step)
+        return None if found is None else found.path
 
     @property
     def speed(self) -> tuple[Optional[float], Optional[float]]:
-        """Samples and tokens a second, over the last 20 seconds of training; None where not known."""
+        """Samples and tokens a second, over the last 20 seconds of training; None where not known.
+
+        Evaluations and saves are left out, where the run tells how long they took.
+        """
         if len(self._steps) < 2:
             return None, None
-        (began, _, samples, tokens), (now, _, more, most) = self._steps[0], self._steps[-1]
+        (began, samples, tokens), (now, more, most) = self._steps[0], self._steps[-1]
         if now <= began:
             return None, None
         a_token = (most - tokens) / (now - began) if tokens is not None and most else None
@@ -285,10 +332,10 @@ class RunLog:
     @property
     def seconds_left(self) -> Optional[float]:
         """At the pace so far, evaluations and checkpoints included; the first step, which prepares much, left out."""
-        if not self.steps or self._first is None or not self._steps:
+        if not self.steps or self._first is None or self.active is None:
             return None
         step, active = self._first
-        now, at = self._steps[-1][0], self._steps[-1][1]
+        now, at = self.active, int(self._last.get("step") or 0)
         if at <= step:
             return None
         return max(0.0, (now - active) / (at - step) * (self.steps - at))

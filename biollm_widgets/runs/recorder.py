@@ -104,7 +104,7 @@ class Recorder(TrainerCallback):
         self._aside_since: Optional[float] = None
         self._due = False  # the Trainer evaluates or saves between this step and the next
         self._folder: Optional[Path] = None
-        self._kept: Optional[list[int]] = None  # checkpoints, as they were told last
+        self._kept: Optional[set[int]] = None  # the checkpoints at the last save
         self._told = self._told_phase = 0.0
         self._predicted = 0
         self._memory = _Memory()
@@ -150,7 +150,7 @@ class Recorder(TrainerCallback):
         """The run is over: "finished", "stopped" or "failed"."""
         self.training = False
         # The Trainer may have deleted one after the last save.
-        given = {"step": self.step, "kept": _steps_in(self._folder) if self.speaks else None, **given}
+        given = {"step": self.step, "kept": self._tried(_steps_in, self._folder), **given}
         self.tell("end", state=state, words=list(words), **given)
 
     # What the Trainer calls.
@@ -247,16 +247,17 @@ class Recorder(TrainerCallback):
     @careful
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         place = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-        kept = _steps_in(place.parent) if self.speaks else []
-        gone = self._kept is None or not set(self._kept).issubset(kept)
-        self._kept = kept
+        there = kept = self._tried(_steps_in, place.parent)
+        if there is not None and self._kept is not None and len(there) > ALL_KEPT and self._kept <= set(there):
+            kept = None
+        self._kept = None if there is None else set(there)
         self.tell(
             "checkpoint",
             step=state.global_step,
             path=str(place),
             best_step=_step_in(state.best_model_checkpoint),
             best_value=state.best_metric,
-            kept=kept if gone or len(kept) <= ALL_KEPT else None,
+            kept=kept,
         )
         if self.speaks:
             self._keep(place)
@@ -270,17 +271,19 @@ class Recorder(TrainerCallback):
         self._come_back()
         self._tell_step(args, state, time.monotonic())
         if self.ends:
-            self.end(**self._ended(args, state))
+            finished = {"state": "finished"}
+            told = self._tried(self.describe_end, args, state, otherwise=finished) if self.describe_end else finished
+            self.end(**told)
 
     # In detail.
 
-    def _ended(self, args: TrainingArguments, state: TrainerState) -> dict[str, Any]:
-        """That it ended, at least."""
+    def _tried(self, call: Callable[..., Any], *args: Any, otherwise: Any = None) -> Any:
+        """A part of an event, whose failure must not take the rest along."""
         try:
-            return self.describe_end(args, state) if self.describe_end else {"state": "finished"}
+            return call(*args)
         except Exception as problem:
             self.complain(problem)
-            return {"state": "finished"}
+            return otherwise
 
     @careful
     def _look_back(self, args: Any, state: TrainerState) -> None:
@@ -317,13 +320,6 @@ class Recorder(TrainerCallback):
             self.tell("phase", phase="training", step=self.step)
         self._predicted = 0
 
-    def _settings(self, args: Any, model: Any, rows: Any) -> dict[str, Any]:
-        try:
-            return {**settings_of(args, model, rows), **self.settings}
-        except Exception as problem:
-            self.complain(problem)
-            return dict(self.settings)
-
     def _describe(self, args: Any, state: TrainerState, model: Any, rows: Any) -> dict[str, Any]:
         folder = str(args.output_dir) if args.output_dir else None
         strategy = str(getattr(args.eval_strategy, "value", args.eval_strategy))
@@ -335,8 +331,8 @@ class Recorder(TrainerCallback):
             "steps": state.max_steps,
             # For rows without an end the Trainer plans sys.maxsize of them, and steps.
             "epochs": float(state.num_train_epochs) if state.num_train_epochs <= MOST_EPOCHS else None,
-            "settings": self._settings(args, model, rows),
-            "labels": self.labels or _labels_of(model),
+            "settings": {**self._tried(settings_of, args, model, rows, otherwise={}), **self.settings},
+            "labels": self.labels or self._tried(_labels_of, model),
             "folder": folder,
             "metric": metric,
             "greater": bool(args.greater_is_better),

@@ -137,7 +137,7 @@ def doing(log: RunLog, stopping: bool = False) -> str:
         return ""
     best = log.best
     if log.phase == "evaluating":
-        batches = f": {log.done:,} of {log.of:,} batches" if log.of else ""
+        batches = f": {log.done:,} of {log.of:,} batches" if log.of and log.done is not None else ""
         words = f"Evaluating at step {log.step:,}{batches}."
         return words + (" Training stops when this evaluation is done, with a checkpoint." if stopping else "")
     if log.phase == "saving":
@@ -155,7 +155,13 @@ def doing(log: RunLog, stopping: bool = False) -> str:
 
 
 def end_of(
-    step: int, steps: int, stopped: bool, checkpoint: Optional[str], holds: Optional[int], metric: str = "loss"
+    step: int,
+    steps: int,
+    stopped: bool,
+    checkpoint: Optional[str],
+    holds: Optional[int],
+    metric: str = "loss",
+    looked_for: str = "",
 ) -> dict[str, Any]:
     """State and words of an "end" event.
 
@@ -166,17 +172,22 @@ def end_of(
     stopped
         Whether somebody asked for it.
     checkpoint
-        Of that step.
+        Of that step; None where there is none.
     holds
         The step whose weights the model has now, where others were loaded in the end.
     metric
         What those are the best by.
+    looked_for
+        Where the checkpoint would be.
     """
     early = step < steps
     where = f"step {step:,} of {steps:,}"
     words = []
     if stopped and early:
-        words.append(f"Stopped at {where}. Everything to go on with is in {checkpoint}.")
+        place = looked_for or f"checkpoint-{step} in the run's folder (output_dir)"
+        missing = f"No checkpoint of step {step:,} was found: it was looked for as {place}."
+        left = f"Everything to go on with is in {checkpoint}." if checkpoint else missing
+        words.append(f"Stopped at {where}. {left}")
     elif early:
         words.append(f"Ended at {where}: a callback asked for it (early stopping, for one).")
     else:

@@ -45,7 +45,7 @@ def test_a_run_that_was_killed_and_goes_on_from_a_checkpoint_tells_the_steps_aft
     )
     assert losses(log) == [(10, 0.1), (20, 0.05), (30, 0.9)]
     assert [one.step for one in log.evaluations] == [20] and [one.step for one in log.checkpoints] == [20]
-    assert log.chosen_step is None and log.best.step == 20
+    assert log.best.step == 20
     assert log.phase == "training" and log.running
 
 

@@ -275,8 +275,8 @@ def test_a_finished_run_is_read_from_its_folder_with_its_test(flags, told):
     assert [vars(one) for one in read_.evaluations] == [vars(one) for one in live.evaluations]
     assert [vars(one) for one in read_.tests] == [vars(one) for one in live.tests]
     assert read_.tests[0].confusion == result.confusion and read_.phase == "finished"
-    assert (read_.chosen_step, read_.labels, read_.start["settings"]) == (
-        live.chosen_step,
+    assert (read_.best.step, read_.labels, read_.start["settings"]) == (
+        live.best.step,
         live.labels,
         live.start["settings"],
     )
