@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from .servers import Server
 
@@ -140,3 +140,17 @@ class Notebook:
         """Save as the learner would; the file."""
         self.page.evaluate("bio.save()")
         return self.server.work / self.name
+
+
+def expect_the_saved_picture(page: Page, words: str, alt: str) -> Locator:
+    """The twin is there to be read, its picture is drawn and described, and it says what it is; nothing is live."""
+    twin = page.locator("[class*=biollm-twin-]").last
+    expect(twin).to_be_visible()
+    expect(twin).to_contain_text(words)
+    expect(twin).to_contain_text("saved picture")
+    picture = twin.locator("img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") > 300
+    assert alt in (picture.get_attribute("alt") or "")
+    expect(page.locator("section.biollm")).to_have_count(0)
+    return twin

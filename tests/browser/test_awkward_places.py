@@ -9,28 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from .notebooks import PLAIN, Notebook, write_notebook
+from .notebooks import PLAIN, Notebook, expect_the_saved_picture, write_notebook
 from .servers import Server, surroundings
 from .token_views import SETUP, View
 
 CELLS = [SETUP, "view = bio.TokenView(SEQUENCE, dna)\nview"]
 LIVE = "section.biollm"
-
-
-def expect_the_saved_picture(page: Page) -> Locator:
-    """The twin is there to be read, its picture is drawn, and it says what it is."""
-    twin = page.locator("[class*=biollm-twin-]").first
-    expect(twin).to_be_visible()
-    expect(twin).to_contain_text("59 bases became")
-    expect(twin).to_contain_text("saved picture")
-    picture = twin.locator("img")
-    expect(picture).to_be_visible()
-    assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") > 300
-    assert "59 bases became" in picture.get_attribute("alt")
-    expect(page.locator(LIVE)).to_have_count(0)
-    return twin
 
 
 @pytest.fixture(scope="package")
@@ -52,7 +38,7 @@ def test_no_front_end_extension_on_the_server(page: Page, server: Callable[[str]
     write_notebook(server("none"), "view.ipynb", [PLAIN, *CELLS])
     notebook = Notebook(page, server("none"), "view.ipynb")
     notebook.run_all()
-    expect_the_saved_picture(page)
+    expect_the_saved_picture(page, "59 bases became", "59 bases became")
     expect(notebook.outputs(0)).to_contain_text("rror")  # what every other widget shows here
     expect(page.locator("button.plain")).to_have_count(0)
 
@@ -92,7 +78,7 @@ def test_the_kernel_is_gone_and_the_notebook_opened_again(
 ) -> None:
     notebook = Notebook(page, server("same"), saved.name)
     assert page.evaluate("bio.trusted()")
-    expect_the_saved_picture(page)
+    expect_the_saved_picture(page, "59 bases became", "59 bases became")
     # Running the cell, as the picture says, brings the live view.
     notebook.run_all()
     expect(page.locator(f"{LIVE} .bw-title")).to_be_visible()
@@ -105,7 +91,7 @@ def test_a_notebook_that_is_not_trusted(page: Page, server: Callable[[str], Serv
     (saved.parent / "mailed.ipynb").write_text(json.dumps(content))
     Notebook(page, server("same"), "mailed.ipynb")
     assert not page.evaluate("bio.trusted()")
-    expect_the_saved_picture(page)
+    expect_the_saved_picture(page, "59 bases became", "59 bases became")
 
 
 @pytest.mark.parametrize("how", ["saved", "executed"])
@@ -120,7 +106,7 @@ def test_a_page_made_by_nbconvert_is_read_without_a_connection(context, saved: P
     subprocess.run([*command, str(source)], check=True, capture_output=True, env=surroundings(tmp_path))
     page = context.new_page()
     page.goto((tmp_path / "view.html").as_uri())
-    expect_the_saved_picture(page)
+    expect_the_saved_picture(page, "59 bases became", "59 bases became")
     page.close()
 
 

@@ -14,11 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 from safetensors import safe_open
 
 from .conftest import Rooms
-from .notebooks import Notebook, write_notebook
+from .notebooks import Notebook, expect_the_saved_picture, write_notebook
 from .servers import Server, surroundings
 from .trainings import EVALUATED, LIVE, SETUP, Training, replayed
 
@@ -408,20 +408,6 @@ def test_tables_say_what_the_charts_show_and_files_can_be_taken_along(runs: Note
 # What is left when Jupyter is not there.
 
 
-def expect_the_saved_picture(page: Page, words: str) -> Locator:
-    """It is there to be read, its picture is drawn, and it says what it is."""
-    twin = page.locator("[class*=biollm-twin-]").last
-    expect(twin).to_be_visible()
-    expect(twin).to_contain_text(words)
-    expect(twin).to_contain_text("saved picture")
-    picture = twin.locator("img")
-    expect(picture).to_be_visible()
-    assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") > 300
-    assert "Training loss" in picture.get_attribute("alt")
-    expect(page.locator(LIVE)).to_have_count(0)
-    return twin
-
-
 @pytest.mark.parametrize("how", ["saved", "executed"])
 def test_a_page_made_by_nbconvert_shows_the_run(
     context: BrowserContext, trains_lab: Notebook, tmp_path: Path, how: str
@@ -439,7 +425,7 @@ def test_a_page_made_by_nbconvert_shows_the_run(
     subprocess.run([*command, str(source)], check=True, capture_output=True, env=surroundings(tmp_path))
     page = context.new_page()
     page.goto((tmp_path / "run.html").as_uri())
-    twin = expect_the_saved_picture(page, "Finished at step 4 of 4: ")
+    twin = expect_the_saved_picture(page, "Finished at step 4 of 4: ", "Training loss")
     expect(twin.locator("table").first.locator("tbody tr").filter(has_text="best")).to_have_count(1)
     page.close()
 
@@ -500,6 +486,6 @@ def test_the_kernel_is_killed_while_it_trains_and_run_and_checkpoint_are_still_t
     rooms.leave(trains)
     page = context.new_page()
     Notebook(page, server("same"), name)
-    twin = expect_the_saved_picture(page, "Learning: loss")
+    twin = expect_the_saved_picture(page, "Learning: loss", "Training loss")
     expect(twin.locator("tbody tr").first).to_contain_text("5")
     page.close()
