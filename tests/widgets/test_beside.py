@@ -112,6 +112,26 @@ def test_a_second_interrupt_leaves_the_cell_and_the_work_goes_on_to_its_end(wait
     assert ended.wait(5)
 
 
+def test_what_is_to_follow_is_called_once_when_the_work_has_ended_also_after_that() -> None:
+    go_on, followed = threading.Event(), list[str]()
+    work = beside.Work(lambda: go_on.wait(5), silent)
+    work.begin()
+    work.then(lambda: followed.append(threading.current_thread().name))
+    assert followed == []
+    go_on.set()
+    work.result()
+    assert followed == ["training"]
+    work.then(lambda: followed.append("at once"))
+    assert followed == ["training", "at once"]
+
+
+def test_an_interrupt_handler_that_could_not_be_put_back_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed: list[Any] = []
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)  # one of C's
+    monkeypatch.setattr(signal, "signal", lambda *given: changed.append(given))
+    assert waited(lambda: 42) == 42 and changed == []
+
+
 def test_a_host_that_interrupts_by_cancelling_does_the_same() -> None:
     asked = threading.Event()
 

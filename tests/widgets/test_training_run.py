@@ -107,6 +107,73 @@ def test_a_second_training_while_one_runs_is_refused(make_trainer: Any) -> None:
     assert progress._sheet.log.step == 12
 
 
+def test_what_one_progress_trains_is_not_trained_by_another(make_trainer: Any, tmp_path: Path) -> None:
+    said: list[str] = []
+    trainer = make_trainer()
+
+    def again() -> None:
+        for other in (trainer, make_trainer()):  # of the same folder
+            with pytest.raises(InputError, match="is being trained already"):
+                TrainingProgress().fit_sync(other)
+        said.append("refused")
+
+    trainer.add_callback(At(2, again))
+    TrainingProgress().fit_sync(trainer)
+    assert said == ["refused"] and trainer.state.global_step == 12
+    assert TrainingProgress().fit_sync(trainer).global_step == 12  # afterwards it may be
+
+
+def test_what_is_no_trainer_is_called_that() -> None:
+    with pytest.raises(InputError, match=r"^fit takes a Hugging Face Trainer, not NoneType\.$"):
+        TrainingProgress().fit(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"^fit_sync takes a Hugging Face Trainer, not str\.$"):
+        TrainingProgress().fit_sync("trainer")  # type: ignore[arg-type]
+
+
+def in_a_kernel(monkeypatch: pytest.MonkeyPatch, progress: TrainingProgress) -> None:
+    """As if there were a page, of which nobody takes notice."""
+    from biollm_widgets.widgets import beside
+
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    monkeypatch.setattr(beside, "in_kernel", lambda: True)
+    monkeypatch.setattr(progress, "send", lambda content, buffers=None: None)
+    monkeypatch.setattr(progress, "_show", lambda: None)
+
+
+def test_a_training_that_was_left_is_heard_and_reached_until_it_ends(
+    make_trainer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from biollm_widgets.widgets import beside
+
+    progress = TrainingProgress()
+    in_a_kernel(monkeypatch, progress)
+    go_on, began = threading.Event(), threading.Event()
+
+    def leave(work: Any, *_: Any) -> None:
+        work.begin()
+        assert began.wait(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(beside, "wait_here", leave)
+    trainer = make_trainer(callbacks=[At(4, lambda: (began.set(), go_on.wait(60)))], **EVERY)
+    before = state_of(trainer)
+    with pytest.raises(KeyboardInterrupt):
+        progress.fit_sync(trainer)
+    thread = next(one for one in threading.enumerate() if one.name == "training")
+    progress._drain()
+    assert progress.state == "training" and progress._control is not None and progress._sheet.stopping
+    with pytest.raises(InputError, match="still at step 3; Stop was asked, so it ends with a checkpoint"):
+        TrainingProgress().fit_sync(trainer)
+    with pytest.raises(InputError, match="Run this cell again in a moment"):
+        make_trainer("other", callbacks=[progress.callback]).train()
+    go_on.set()
+    thread.join(60)
+    assert progress.state == "stopped" and progress._control is None and checkpoints(tmp_path / "out") == [3, 4]
+    assert state_of(trainer) == before
+    monkeypatch.undo()
+    assert progress.fit_sync(trainer, resume_from_checkpoint=True).global_step == 12
+
+
 def test_without_await_nothing_begins_and_a_sentence_says_so(make_trainer: Any) -> None:
     trainer = make_trainer()
     waiting = TrainingProgress().fit(trainer)
@@ -329,15 +396,86 @@ def test_ctrl_c_in_a_script_stops_with_a_checkpoint_and_the_script_goes_on_to_it
     assert re.search(rf"Stopped at step {int(step):,} of 1,200\.", errors)
 
 
-@SLOW
-def test_a_fine_tuning_is_watched_stopped_and_gone_on_with_by_the_same_call(shared_data: Path, tmp_path: Path) -> None:
+def test_after_a_run_with_the_callback_that_broke_off_signals_do_what_they_did(make_trainer: Any) -> None:
+    heard: list[int] = []
+    first = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        before = signal.getsignal(signal.SIGINT)
+        progress = TrainingProgress()
+        with pytest.raises(ZeroDivisionError):
+            make_trainer(callbacks=[progress.callback, At(2, lambda: 1 / 0)]).train()
+        signal.raise_signal(signal.SIGINT)
+        assert heard == [signal.SIGINT] and signal.getsignal(signal.SIGINT) is before
+        # The next one hears it again.
+        trainer = make_trainer("two", callbacks=[progress.callback, At(3, lambda: signal.raise_signal(signal.SIGINT))])
+        trainer.train()
+        assert trainer.state.global_step in (3, 4) and progress.state == "stopped" and heard == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, first)
+
+
+def test_a_pause_with_the_callback_looks_for_clicks_and_tells_the_page(
+    make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = TrainingProgress()
+    callback: Any = progress.callback
+    seen: list[str] = []
+
+    def poll(count: int) -> None:  # as if a click came through
+        seen.append(progress._sheet.log.phase)
+        if seen[-1] == "paused":
+            progress.go_on()
+
+    def pause() -> None:
+        callback.poll = poll
+        progress.pause()
+
+    monkeypatch.setattr(training_progress, "GAP", 0.2)
+    make_trainer(callbacks=[At(3, pause), callback]).train()
+    assert "paused" in seen and progress.state == "finished"
+
+
+def test_a_watch_that_cannot_begin_leaves_the_progress_at_rest(
+    make_trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from biollm_widgets.runs.session import Watch
+
+    progress = TrainingProgress()
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as broken:
+        broken.setattr(Watch, "agree", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            make_trainer(callbacks=[progress.callback]).train()
+    assert progress._control is None and signal.getsignal(signal.SIGINT) is before
+    make_trainer(callbacks=[progress.callback], max_steps=2).train()
+    assert progress.state == "finished"
+
+
+def test_a_run_with_the_callback_whose_thread_is_gone_does_not_keep_the_next_one_out(make_trainer: Any) -> None:
+    progress = TrainingProgress()
+
+    def train() -> None:
+        with pytest.raises(ZeroDivisionError):
+            make_trainer(callbacks=[progress.callback, At(2, lambda: 1 / 0)]).train()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    make_trainer("two", callbacks=[progress.callback], max_steps=3).train()
+    assert progress.state == "finished" and progress._sheet.log.step == 3
+
+
+@pytest.fixture(scope="module")
+def tuning(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """Data and flags of a fine-tuning of 22 steps."""
     import pandas as pd
     from transformers import AutoTokenizer
 
     from biollm_widgets.dna.splits import Splits, write_splits
     from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM
 
-    model, data = tmp_path / "model", tmp_path / "data"
+    folder = tmp_path_factory.mktemp("tuning")
+    model, data = folder / "model", folder / "data"
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     DNABert2ForMaskedLM(DNABert2Config(**shape)).save_pretrained(model)
     AutoTokenizer.from_pretrained(shared_data / "dnabert2_tokenizer").save_pretrained(model)
@@ -345,10 +483,75 @@ def test_a_fine_tuning_is_watched_stopped_and_gone_on_with_by_the_same_call(shar
     frame = pd.DataFrame({"sequence": frame["DNA_sequence"].str[:120], "label": frame["Target"]})
     data.mkdir()
     write_splits(Splits(frame[:44], frame[44:60], frame[60:]), data)
-    flags: dict[str, Any] = {
-        "model_name_or_path": str(model), "output_dir": str(tmp_path / "out"), "model_max_length": 40,
-        "per_device_train_batch_size": 4, "num_train_epochs": 2, "eval_steps": 8, "logging_steps": 2, "rung": "full",
+    return data, {
+        "model_name_or_path": str(model), "model_max_length": 40, "per_device_train_batch_size": 4,
+        "num_train_epochs": 2, "eval_steps": 8, "logging_steps": 2, "rung": "full",
     }  # fmt: skip
+
+
+@SLOW
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_ctrl_c_in_a_fine_tuning_is_a_stop_and_no_failure(
+    number: signal.Signals, tuning: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    data, flags = tuning
+    flags = {**flags, "output_dir": str(tmp_path)}
+    before = signal.getsignal(number)
+    progress = TrainingProgress()
+    result = progress.finetune_sync(data, **flags, callbacks=[At(5, lambda: signal.raise_signal(number))])
+    assert (result.finished, result.last_step, result.planned_steps) == (False, 5, 22)
+    assert result.checkpoint == str(tmp_path / "checkpoint-5") and checkpoints(tmp_path) == [5]
+    notice = progress._now()["notice"]
+    assert progress.state == "stopped" and progress.title.startswith("Stopped at step 5 of 22")
+    assert notice["words"][-1] == "The same call goes on from there." and notice["code"].startswith("progress.finetune")
+    assert "failed" not in capsys.readouterr().err and signal.getsignal(number) is before
+    assert progress.finetune_sync(data, **flags).finished and progress.state == "finished"
+
+
+@SLOW
+def test_a_stop_before_the_first_step_of_a_fine_tuning_says_that_the_call_begins_again(
+    tuning: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    data, flags = tuning
+    stop = threading.Event()
+    stop.set()  # pressed before anything was read: it is not lost
+    progress = TrainingProgress()
+    result = progress.finetune_sync(data, **flags, output_dir=str(tmp_path), stop=stop)
+    assert (result.finished, result.last_step, result.checkpoint) == (False, 0, None)
+    assert "begins again" in result.summary() and "goes on" not in result.summary()
+    assert progress.state == "stopped"
+    assert progress._now()["notice"]["words"] == ["Stopped before the first step.", "The same call begins again."]
+
+
+def test_the_stop_button_reaches_an_event_of_the_callers_from_the_first_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from biollm_widgets.dna import finetuning
+
+    progress, stop = TrainingProgress(), threading.Event()
+    seen: list[Any] = []
+
+    def finetune(data: Any, **flags: Any) -> Any:
+        seen.extend([flags["stop"] is stop, stop.is_set()])
+        raise ValueError("enough")
+
+    monkeypatch.setattr(finetuning, "finetune", finetune)
+    monkeypatch.setattr(progress._sheet, "begin", lambda: seen.append("begun"))
+    from biollm_widgets.widgets import training_fit
+
+    pressed = training_fit.TerminalBar
+    monkeypatch.setattr(training_fit, "TerminalBar", lambda *given: (progress.stop(), pressed(*given))[1])
+    with pytest.raises(ValueError, match="enough"):
+        progress.finetune_sync("data", stop=stop)
+    assert seen == ["begun", True, True]
+
+
+@SLOW
+def test_a_fine_tuning_is_watched_stopped_and_gone_on_with_by_the_same_call(
+    tuning: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    data, flags = tuning
+    flags = {**flags, "output_dir": str(tmp_path / "out")}
     progress = TrainingProgress()
     result = progress.finetune_sync(data, **flags, callbacks=[At(5, progress.stop)])
     assert not result.finished and result.last_step == 5 and progress.state == "stopped"
