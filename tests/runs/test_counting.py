@@ -11,7 +11,7 @@ from small_trainer import Rows, encoded, rows, same, tiny_model, weights
 from transformers import BertConfig, BertForSequenceClassification
 
 from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2ForMaskedLM
-from biollm_widgets.runs.counting import Counter, confusion_of, is_classifier
+from biollm_widgets.runs.counting import Counter, confusion_of, is_classifier, logits_alone
 
 EVERY = {"eval_strategy": "steps", "eval_steps": 6, "max_steps": 6}
 
@@ -180,6 +180,98 @@ def test_a_step_of_a_persons_own_is_still_called_and_put_back(make_trainer: Any)
     assert len(calls) == 2 and trainer.training_step is step
 
 
+def with_hidden_states() -> BertForSequenceClassification:
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=4096, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        output_hidden_states=True,
+    )  # fmt: skip
+    return BertForSequenceClassification(config)
+
+
+def test_where_nobody_asked_for_predictions_the_logits_alone_are_kept(make_trainer: Any) -> None:
+    kept = []
+    trainer = make_trainer(model=with_hidden_states(), **EVERY)
+    loop = trainer.evaluation_loop
+    trainer.evaluation_loop = lambda *a, **k: kept.append(loop(*a, **k)) or kept[-1]
+    counter = trained(trainer)
+    assert [np.shape(one.predictions) for one in kept] == [(16, 2)]
+    counter.remove()
+    assert trainer.preprocess_logits_for_metrics is None and trainer.compute_metrics is None
+
+
+def test_who_asks_for_predictions_gets_all_of_them(make_trainer: Any) -> None:
+    seen = []
+    trainer = make_trainer(
+        model=with_hidden_states(), compute_metrics=lambda found: seen.append(len(found.predictions)) or {}, **EVERY
+    )
+    trained(trainer).remove()
+    assert seen == [2] and trainer.preprocess_logits_for_metrics is None
+    own = make_trainer("own", preprocess=lambda logits, labels: logits.argmax(-1), **EVERY)
+    before = own.preprocess_logits_for_metrics
+    counter = Counter(own)
+    assert own.preprocess_logits_for_metrics is before
+    counter.remove()
+    assert own.preprocess_logits_for_metrics is before
+
+
+def test_the_logits_are_the_first_that_have_a_column_for_each_class() -> None:
+    hidden, logits, column = torch.zeros(3, 5, 4), torch.zeros(3, 2), torch.zeros(3, 1)
+    assert logits_alone((hidden, column, logits), None) is logits and logits_alone(logits, None) is logits
+    assert logits_alone((hidden, column), None) == (hidden, column) and logits_alone(hidden, None) is hidden
+
+
+@pytest.mark.parametrize("by_batch", [False, True])
+def test_other_rows_that_were_evaluated_before_are_not_in_the_matrix(by_batch: bool, make_trainer: Any) -> None:
+    def compute(found: Any, compute_result: bool = True) -> dict[str, float]:
+        return {"seen": 1.0}
+
+    trainer = make_trainer(compute_metrics=compute, batch_eval_metrics=by_batch, max_steps=2)
+    counter = trained(trainer)
+    trainer.predict(rows(0, 24))
+    trainer.evaluate()
+    assert counter.take_confusion() == truth(trainer)
+
+
+def test_batches_whose_classes_grow_add_up(make_trainer: Any) -> None:
+    trainer = make_trainer(
+        model=tiny_model(num_labels=1, problem_type="regression"), compute_metrics=lambda found, compute_result: {},
+        preprocess=lambda logits, labels: labels, batch_eval_metrics=True, max_steps=1,
+    )  # fmt: skip
+    counter = Counter(trainer)
+    for labels, last in (([0, 0], False), ([1, 2], False), ([0, 1], True)):
+        found = type("Found", (), {"predictions": np.array(labels), "label_ids": np.array(labels)})
+        trainer.compute_metrics(found, compute_result=last)
+    assert counter.take_confusion() == [[3, 0, 0], [0, 2, 0], [0, 0, 1]]
+
+
+def test_batches_that_are_no_dictionaries_are_trained_on_and_not_counted(make_trainer: Any) -> None:
+    def tuples(places: list[dict[str, torch.Tensor]]) -> tuple[torch.Tensor, ...]:
+        return tuple(
+            torch.stack([place[name] for place in places]) for name in ("input_ids", "attention_mask", "labels")
+        )
+
+    trainer = make_trainer(collator=tuples, max_steps=2)
+    trainer.compute_loss = lambda model, inputs, *a, **k: model(
+        input_ids=inputs[0], attention_mask=inputs[1], labels=inputs[2]
+    )["loss"]
+    trainer.floating_point_ops = lambda inputs: 0
+    assert trained(trainer).samples == 0 and trainer.state.global_step == 2
+
+
+def test_counting_that_fails_is_told_and_the_training_goes_on(make_trainer: Any, monkeypatch: Any) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("biollm_widgets.runs.counting.confusion_of", broken)
+    monkeypatch.setattr(Counter, "_count", broken)
+    told: list[Exception] = []
+    trainer = make_trainer(**EVERY)
+    counter = Counter(trainer, told.append)
+    trainer.train()
+    assert trainer.state.global_step == 6 and len(told) == 7 and counter.take_confusion() is None
+
+
 class TestConfusionOf:
     """The matrix from what an evaluation found."""
 
@@ -205,7 +297,7 @@ class TestConfusionOf:
             (np.zeros((3, 2)), (np.array([0, 1, 0]), np.array([0, 1, 0]))),
             (np.zeros((3, 2)), None),
             (np.zeros((3, 4, 2)), np.array([0, 1, 0])),
-            (np.zeros((3, 5000)), np.array([0, 1, 0])),
+            (np.zeros((3, 101)), np.array([0, 1, 0])),
         ],
         ids=[
             *("fractions", "ignored", "many", "one-column", "other-length", "fractions-said", "none"),

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from small_trainer import At, rows
+import torch
+from small_trainer import At, Rows, checkpoints, encoded, rows
 from transformers import TrainerCallback
 
 from biollm_widgets.runs.events import check, encode
 from biollm_widgets.runs.log import RunLog
 from biollm_widgets.runs.pausing import Pause
-from biollm_widgets.runs.recorder import Recorder
+from biollm_widgets.runs.recorder import MOST_NUMBERS, Recorder, newest
+from biollm_widgets.runs.stopping import LeaveTraining
 from biollm_widgets.runs.trainer_state import read_kept
 
 EVERY = {"eval_strategy": "steps", "eval_steps": 3, "save_strategy": "steps", "save_steps": 3, "max_steps": 6}
@@ -239,3 +244,232 @@ def test_a_loss_that_is_no_number_is_told_as_it_is(make_trainer: Any) -> None:
     losses = [event["values"]["loss"] for event in events if event["event"] == "log"]
     assert len(losses) == 3 and all(loss != loss for loss in losses)
     assert '"loss":"NaN"' in encode(next(event for event in events if event["event"] == "log"))
+
+
+# What fails in here, or is odd, ends no training.
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [np.array([0.1, 0.2]), torch.ones(2), 10**400, "a word", [1, 2]],
+    ids=["array", "tensor", "huge", "text", "list"],
+)
+def test_a_metric_that_is_no_number_is_left_out(odd: Any, make_trainer: Any) -> None:
+    given = {**EVERY, "save_strategy": "no"}
+    trainer = make_trainer(compute_metrics=lambda found: {"each": odd, "fine": np.float32(0.5)}, **given)
+    found = [event for event in told(trainer, Recorder(print)) if event["event"] == "evaluation"]
+    assert trainer.state.global_step == 6
+    assert all(event["values"]["fine"] == 0.5 and "each" not in event["values"] for event in found)
+
+
+def test_whoever_hears_badly_is_said_once_and_the_training_goes_on(make_trainer: Any, capsys: Any) -> None:
+    def deaf(event: dict[str, Any]) -> None:
+        raise KeyError("deaf")
+
+    trainer = make_trainer(**EVERY)
+    trainer.add_callback(Recorder(deaf))
+    trainer.train()
+    said = [line for line in capsys.readouterr().err.splitlines() if "not told in full" in line]
+    assert trainer.state.global_step == 6 and len(said) == 1 and "KeyError: 'deaf'" in said[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["settings_of", "_labels_of", "_steps_in", "event_of", "_checkpoints_of", "_Memory.read", "read_kept"]
+)
+def test_whatever_breaks_in_here_the_training_and_its_end_are_told(
+    name: str, make_trainer: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    make_trainer(**EVERY).train()
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(f"biollm_widgets.runs.recorder.{name}", broken)
+    trainer = make_trainer(**{**EVERY, "max_steps": 9})
+    events = told(trainer, Recorder(print, every=0.0), resume=str(tmp_path / "out" / "checkpoint-6"))
+    assert trainer.state.global_step == 9 and events[-1]["state"] == "finished"
+    assert ("start", 6) in kinds(events, "start") and ("checkpoint", 9) in kinds(events, "checkpoint")
+
+
+def test_an_end_that_cannot_be_described_is_an_end(make_trainer: Any) -> None:
+    events = told(make_trainer(max_steps=1), Recorder(print, describe_end=lambda args, state: {}["nothing"]))
+    assert events[-1]["event"] == "end" and events[-1]["state"] == "finished"
+
+
+@pytest.mark.parametrize("leave", [KeyboardInterrupt, LeaveTraining])
+def test_what_others_leave_by_goes_through(leave: type[BaseException], make_trainer: Any) -> None:
+    def hear(event: dict[str, Any]) -> None:
+        if event["event"] == "log":
+            raise leave
+
+    trainer = make_trainer(max_steps=2)
+    trainer.add_callback(Recorder(hear))
+    with pytest.raises(leave):
+        trainer.train()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('{"start":{"settings":{}},"evaluations":[3]}', '{"start":{"settings":{}},"evaluations":null}', "[" * 100_000),
+        *('{"start":{"settings":{}},"evaluations":[{"step":"x"},{"step":6,"values":[1]},null]}', "{}", "\udcff", "[]"),
+    ],
+)
+def test_an_odd_file_in_a_checkpoint_stops_no_run_that_goes_on(text: str, make_trainer: Any, tmp_path: Path) -> None:
+    make_trainer(**EVERY).train()
+    place = tmp_path / "out" / "checkpoint-6"
+    (place / "progress.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert read_kept(place).get("evaluations", []) == []
+    events = told(make_trainer(**{**EVERY, "max_steps": 9}), Recorder(print), resume=str(place))
+    assert events[0]["event"] == "history" and events[-1]["step"] == 9
+
+
+def test_before_the_trainer_says_which_process_this_is_the_environment_does(monkeypatch: Any) -> None:
+    monkeypatch.setenv("RANK", "1")
+    events: list[dict[str, Any]] = []
+    Recorder(events.append).end("failed", ["no"])
+    assert events == []
+    for rank in ("0", ""):
+        monkeypatch.setenv("RANK", rank)
+        Recorder(events.append).end("failed", ["no"])
+    assert len(events) == 2
+
+
+# Evaluations of other rows while it trains.
+
+
+class Looks(TrainerCallback):
+    """Somebody evaluates on their own, in each step."""
+
+    def __init__(self, look: Callable[[Any], Any]) -> None:
+        self.look, self.trainer = look, None
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.look(self.trainer)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda trainer: trainer.evaluate(rows(0, 24), metric_key_prefix="train"),
+        lambda trainer: trainer.evaluate(rows(0, 24), metric_key_prefix="test"),
+        lambda trainer: trainer.predict(rows(0, 24)),
+    ],
+    ids=["train", "test", "predict"],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_what_somebody_looks_at_besides_is_not_in_the_evaluation(look: Any, first: bool, make_trainer: Any) -> None:
+    looks, events = Looks(look), []
+    looks.trainer = trainer = make_trainer(**EVERY)
+    recorder = Recorder(events.append, every=0.0)
+    recorder.attach(trainer)
+    for callback in (looks, recorder) if first else (recorder, looks):
+        trainer.add_callback(callback)
+    trainer.train()
+    found = [event for event in events if event["event"] == "evaluation"]
+    assert [(event["step"], sum(map(sum, event["confusion"]))) for event in found] == [(3, 16), (6, 16)]
+    logged = {one["step"]: one["eval_loss"] for one in trainer.state.log_history if "eval_loss" in one}
+    log = RunLog().take_all(events)
+    assert {one.step: one.values["loss"] for one in log.evaluations} == logged and log.tests == []
+    assert log.best.step == min(logged, key=logged.get)
+    counts = [event["done"] for event in events if event["event"] == "phase" and event["phase"] == "evaluating"]
+    assert max(counts) == 6  # of 24 rows in batches of 4: it begins to count anew each time
+
+
+def test_what_a_folder_tells_of_other_rows_is_left_out_too() -> None:
+    from biollm_widgets.runs.trainer_state import events_of
+
+    history = [
+        {"eval_loss": 0.5, "eval_runtime": 1.0, "step": 3, "epoch": 1.0},
+        {"test_loss": 0.1, "test_runtime": 1.0, "step": 3, "epoch": 1.0},
+        {"eval_a_loss": 0.4, "eval_a_my_runtime": 2.0, "eval_a_runtime": 1.0, "step": 6, "epoch": 2.0},
+    ]
+    assert [event["values"] for event in events_of(history)] == [
+        {"loss": 0.5, "runtime": 1.0},
+        {"a_loss": 0.4, "a_my_runtime": 2.0, "a_runtime": 1.0},
+    ]
+    assert [event["values"]["loss"] for event in events_of(history[1:2], during=False)] == [0.1]
+
+
+# What is kept.
+
+
+def test_after_each_save_it_is_told_which_checkpoints_are_left(make_trainer: Any, tmp_path: Path) -> None:
+    events = told(make_trainer(**{**EVERY, "max_steps": 9, "save_total_limit": 1}), Recorder(print))
+    assert [event["kept"] for event in events if event["event"] == "checkpoint"] == [[3], [6], [9]]
+    log = RunLog().take_all(events)
+    assert [one.step for one in log.checkpoints] == checkpoints(tmp_path / "out") == [9] and log.path_of(3) is None
+
+
+def test_of_many_checkpoints_the_list_is_told_when_one_is_gone(
+    make_trainer: Any, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("biollm_widgets.runs.recorder.ALL_KEPT", 1)
+    trainer = make_trainer(**{**EVERY, "save_steps": 1}, callbacks=[
+        At(5, lambda: (tmp_path / "out" / "checkpoint-2").rename(tmp_path / "away"))
+    ])  # fmt: skip
+    events = told(trainer, Recorder(print))
+    kept = [event["kept"] for event in events if event["event"] == "checkpoint"]
+    assert kept == [[1], None, None, None, [1, 3, 4, 5], None]
+    assert [one.step for one in RunLog().take_all(events).checkpoints] == [1, 3, 4, 5, 6]
+
+
+def test_what_is_kept_beside_a_checkpoint_is_bounded() -> None:
+    few = [{"step": step, "confusion": [[1, 2], [3, 4]]} for step in range(12_000)]
+    many = [{"step": step, "confusion": [[0] * 100] * 100} for step in range(200)]
+    bare = [{"step": step, "confusion": None} for step in range(20_000)]
+    assert newest(few[:5000]) == few[:5000] and newest([]) == []
+    for kept, all_of_them in ((newest(few), few), (newest(many), many), (newest(bare), bare)):
+        assert kept == all_of_them[-len(kept) :] and 90 < len(kept) < len(all_of_them)
+        numbers = sum(100 + len(one["confusion"] or []) ** 2 for one in kept)
+        assert numbers <= MOST_NUMBERS
+    assert newest([{"step": 1, "confusion": [[0] * 2000] * 2000}])  # the last in any case
+
+
+# Time.
+
+
+def test_evaluations_and_saves_are_no_training(make_trainer: Any) -> None:
+    class Slow(TrainerCallback):
+        def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            time.sleep(0.1)
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            time.sleep(0.2)
+
+    trainer, events = make_trainer(**EVERY), []
+    for callback in (Slow(), Recorder(events.append, every=0.0)):
+        trainer.add_callback(callback)
+    trainer.train()
+    last = [event for event in events if event["event"] == "step"][-1]
+    assert last["active"] - last["training"] > 2 * (4 * 0.1 + 0.2)
+    assert 0 < last["training"] < last["active"]
+
+
+def test_an_evaluation_of_ones_own_within_a_step_is_no_training_and_the_step_is(make_trainer: Any) -> None:
+    class Slow(Looks):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step == 1:
+                self.trainer.evaluate(metric_key_prefix="mine")
+                time.sleep(0.3)  # this is the step's
+
+        def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            time.sleep(0.1)
+
+    slow, events = Slow(lambda trainer: None), []
+    slow.trainer = trainer = make_trainer(max_steps=3)
+    for callback in (Recorder(events.append, every=0.0), slow):
+        trainer.add_callback(callback)
+    trainer.train()
+    last = [event for event in events if event["event"] == "step"][-1]
+    assert last["active"] - last["training"] > 0.25 and last["training"] > 0.3
+
+
+def test_rows_without_an_end_have_steps_and_no_epochs(make_trainer: Any) -> None:
+    class Endless(torch.utils.data.IterableDataset):
+        def __iter__(self) -> Any:
+            while True:
+                yield from (Rows(*encoded())[place] for place in range(40))
+
+    start = told(make_trainer(train=Endless(), max_steps=2), Recorder(print))[0]
+    assert start["epochs"] is None and start["steps"] == 2
