@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.runs.events import LARGEST, check, settle
+from biollm_widgets.runs.resuming import line_that_resumes
 from biollm_widgets.runs.trainer_state import events_of, read_json, read_kept
 
 STATE = "trainer_state.json"
@@ -340,7 +341,7 @@ def _end(found: Found, start: dict[str, Any], result: Optional[dict[str, Any]]) 
     resume = None
     if not finished and path is not None:
         ours = (found.run / FINETUNE).is_file()
-        resume = None if ours else f"await progress.fit(trainer, resume_from_checkpoint={json.dumps(path)})"
+        resume = None if ours else line_that_resumes("await progress.fit", path, "trainer")
         if ours:
             words.append("The command that began it, given again, does so.")
     state = "finished" if finished else "stopped"
