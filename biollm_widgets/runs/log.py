@@ -191,6 +191,8 @@ class RunLog:
         """Keep up what is known of all evaluations; this one came last, perhaps `instead` of another."""
         self._seen.update(dict.fromkeys(found.values))
         self._classes = max(self._classes, len(found.confusion or ()))
+        if instead is not None and len(instead.confusion or ()) > len(found.confusion or ()):
+            self._look_through()
         if self._best_by != self.chosen_by or (instead is not None and instead is self._best):
             self._best_by = None
         elif self._is_better(found):

@@ -113,7 +113,10 @@ def test_whatever_a_setting_is_the_line_is_json():
         ('{"event":"log","time":1,"step":true,"values":{}}', '"step" of this log event is not a whole number'),
         ('{"event":"log","time":1,"step":1,"values":[]}', '"values" of this log event is not an object'),
         ('{"event":"log","time":1,"step":1,"epoch":"one","values":{}}', "is not a number or null"),
-        ('{"event":"log","time":1,"step":1' + "0" * 30 + ',"values":{}}', '"step" of this log event is out of all bounds'),
+        (
+            '{"event":"log","time":1,"step":1' + "0" * 30 + ',"values":{}}',
+            '"step" of this log event is out of all bounds',
+        ),
         ('{"event":"log","time":1,"step":-5,"values":{}}', '"step" of this log event is below 0'),
         ('{"event":"end","time":1,"step":1,"state":"lost","words":[]}', "finished, stopped, failed"),
         ('{"event":"end","time":1,"step":1,"state":"failed","words":[3]}', "are not all texts"),

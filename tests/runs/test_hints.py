@@ -123,3 +123,11 @@ def test_any_number_of_lines_is_enough_for_the_rules_to_hold(lines: int) -> None
     losses = [0.5, math.nan, math.inf, None, -1.0, 0.0]
     events = [logged(n + 1, losses[n % len(losses)], grad_norm=math.nan) for n in range(lines)]
     hints(run_of(*events, evaluated(1), evaluated(2, math.nan), evaluated(3, confusion=CHAPTER)))
+
+
+def test_nobody_is_sent_back_to_a_checkpoint_that_is_gone() -> None:
+    events = [logged(5, 0.6), saved(5), logged(10, 0.5), saved(10, kept=[10]), logged(15, math.nan)]
+    (said,) = hints(run_of(*events))
+    assert "go back to out/checkpoint-10" in said
+    (said,) = hints(run_of(*events, saved(20, kept=[20])))
+    assert "start again" in said and "go back" not in said

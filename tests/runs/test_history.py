@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import pickle
 import shutil
 import time
@@ -14,10 +15,13 @@ import pytest
 from small_trainer import small_trainer
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.runs.events import KEYS, decode, encode
+from biollm_widgets.runs import words
+from biollm_widgets.runs.events import KEYS, check, decode, encode
+from biollm_widgets.runs.hints import hints
 from biollm_widgets.runs.history import STATE, read_run
 from biollm_widgets.runs.log import RunLog
 from biollm_widgets.runs.recorder import Recorder
+from biollm_widgets.runs.settings import settings_beside
 
 EVERY = {"eval_strategy": "steps", "eval_steps": 4, "save_strategy": "steps", "save_steps": 4}
 
@@ -220,3 +224,76 @@ def test_reading_a_long_run_takes_no_more_than_eight_times_what_plain_json_takes
     plain = min(seconds(lambda: json.loads((place / STATE).read_text())) for _ in range(3))
     assert min(seconds(lambda: read_run(tmp_path)) for _ in range(3)) < 8 * plain
     assert len(of("log", read_run(tmp_path))) == 20_000
+
+
+HUGE = 10**400
+ODD_STATES = {
+    "max_steps": [HUGE, "x", -3, None, math.nan, [1]],
+    "num_train_epochs": [HUGE, math.inf, 9223372036854775807, "x", {}],
+    "eval_steps": [HUGE, {"a": 1}, 5e-324, -1, math.nan],
+    "best_metric": [HUGE, "x", math.nan, []],
+    "best_global_step": [HUGE, [1], -1, "x"],
+    "best_model_checkpoint": [[1, 2], "checkpoint-" + "9" * 5000, 3, ""],
+    "num_input_tokens_seen": [HUGE, math.nan, "x"],
+    "epoch": [HUGE, math.nan, "x"],
+    "log_history": [
+        [{"loss": 0.5, "step": 10**30}],
+        [{"loss": HUGE, "step": 2}],
+        [{"loss": 0.5, "step": HUGE}, 3, None, [], {"step": "x"}],
+        [{"eval_loss": HUGE, "eval_runtime": HUGE, "step": 2, "epoch": math.nan}],
+        [{"loss": s * 1.7e308, "step": n} for n, s in enumerate((1, -1, 1))],
+        [{"train_runtime": HUGE, "step": 12}, {"eval_loss": 0.5, "eval_runtime": 1.0, "step": 12, "epoch": "x"}],
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "odd"), [(name, odd) for name, all_of in ODD_STATES.items() for odd in all_of])
+def test_an_odd_state_is_read_as_far_as_it_makes_sense(name, odd, run):
+    _, folder = run
+    for step in (4, 8, 12):
+        rewrite(folder / f"checkpoint-{step}", **{name: odd})
+    events = read_run(folder)
+    for event in events:
+        assert check(event) == event or event["event"] == "log"
+        decode(encode(event))
+    log = RunLog().take_all(events)
+    assert log.phase in ("finished", "stopped") and log.step == 12
+    words.title(log), words.line(log), hints(log), log.lines.points(1)
+
+
+@pytest.mark.parametrize("odd", [HUGE, "x", -1, None, math.nan])
+def test_a_state_without_a_step_is_none(odd, run):
+    _, folder = run
+    rewrite(folder / "checkpoint-12", global_step=odd)
+    events = read_run(folder)
+    assert RunLog().take_all(events).step == 8 and "It was passed over." in of("say", events)[0]["words"]
+
+
+@pytest.mark.parametrize("name", ["progress.json", "config.json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[" * 200_000, "[]", '{"start":{"settings":{"a":' + "[" * 900 + "]" * 900 + "}}}", '{"id2label":{"1":[2]}}'),
+        *('{"start":{"settings":{}},"evaluations":3}', '{"start":{"settings":[]}}', '{"id2label":{"a":1}}'),
+        '{"id2label":{"' + "9" * 5000 + '":1,"0":2}}',
+        '{"start":{"settings":{"learning_rate":1' + "0" * 400 + "}}}",
+    ],
+)  # fmt: skip
+def test_an_odd_file_beside_a_state_is_passed_over(name, text, run):
+    _, folder = run
+    for step in (4, 8, 12):
+        (folder / f"checkpoint-{step}" / name).write_text(text)
+    log = RunLog().take_all(read_run(folder))
+    assert log.step == 12 and len(log.evaluations) == 3
+    words.title(log), hints(log), settings_beside([("a", log.start["settings"])])
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(run):
+    _, folder = run
+    for step in (8, 12):
+        for name in ("progress.json", "config.json", STATE):
+            (folder / f"checkpoint-{step}" / name).unlink(missing_ok=True)
+            os.mkfifo(folder / f"checkpoint-{step}" / name)
+    os.mkfifo(folder / STATE)
+    os.mkfifo(folder / "finetune_run.json")
+    assert RunLog().take_all(read_run(folder)).step == 4

@@ -203,3 +203,50 @@ def test_a_hundred_thousand_lines_are_taken_in_seconds() -> None:
     for step in range(1, 100_001):
         log.take(logged(step, 0.5, learning_rate=1e-5, grad_norm=1.0))
     assert time.process_time() - began < 3 and len(log.lines) == 100_000
+
+
+def test_a_checkpoint_that_the_trainer_deleted_is_forgotten() -> None:
+    log = log_of(start(), saved(10), saved(20), saved(30, kept=[20, 30]))
+    assert [one.step for one in log.checkpoints] == [20, 30] and log.path_of(10) is None
+    log.take(saved(40))  # in an older file nobody says which are left
+    assert [one.step for one in log.checkpoints] == [20, 30, 40]
+    log.take(ended("finished", 40, kept=[20]))
+    assert [one.step for one in log.checkpoints] == [20]
+
+
+def test_a_checkpoint_that_is_written_again_is_the_last_one() -> None:
+    log = log_of(start(), saved(10, "a"), saved(20), saved(10, "b"))
+    assert [one.path for one in log.checkpoints] == ["out/checkpoint-20", "b"] and log.path_of(10) == "b"
+
+
+def test_speed_leaves_out_what_is_no_training_and_the_time_left_does_not() -> None:
+    log = log_of(start(steps=100), stepped(1, 1.0, 8, tokens=10, training=1.0))
+    log.take(stepped(11, 31.0, 88, tokens=110, training=11.0))  # twenty seconds of evaluating among them
+    assert log.speed == (pytest.approx(8.0), pytest.approx(10.0))
+    assert log.seconds_left == pytest.approx(3.0 * 89) and log.active == 31.0
+
+
+def test_what_is_kept_as_events_come_is_what_a_look_through_all_of_them_finds() -> None:
+    import random
+
+    for seed in range(30):
+        draw, log = random.Random(seed), RunLog()
+        for _ in range(60):
+            step = draw.randrange(1, 12)
+            values = {
+                name: draw.choice([0.1, 0.2, 0.3, math.nan]) for name in ("accuracy", "f1") if draw.random() < 0.6
+            }
+            matrix = draw.choice([None, CHAPTER, [[1, 0, 0], [0, 1, 0], [0, 0, 1]]])
+            found = evaluated(step, draw.choice([None, 0.5, 0.4]), draw.random() < 0.9, confusion=matrix, **values)
+            past = {"event": "history", "time": 0.0, "events": [evaluated(1, 0.3, accuracy=0.2)]}
+            metric = draw.choice([None, "accuracy", "f1", "loss"])
+            again = start(step=draw.choice([0, 6]), metric=metric, greater=draw.random() < 0.5)
+            log.take(draw.choices([found, again, past], [20, 2, 1])[0])
+            fresh = RunLog(start=log.start, evaluations=log.evaluations, tests=log.tests)
+            fresh._look_through()
+            if draw.random() < 0.5:  # somebody looks now and then
+                assert log.best is fresh.best
+                assert log.chosen_by == fresh.chosen_by and set(log.metrics) == set(fresh.metrics)
+                assert log.lead == fresh.lead
+            if seed % 2:
+                assert len(log.labels) == len(fresh.labels)

@@ -163,3 +163,21 @@ def test_a_failure_is_said_in_words_with_what_to_do_and_what_is_left(error: Base
 def test_the_chapters_matrix_leads_the_title_by_its_mcc() -> None:
     log = run_of(logged(10, 0.6), evaluated(20, 0.5, confusion=CHAPTER))
     assert words.title(log) == "Learning: loss 0.60, evaluation MCC 0.22 (step 20)"
+
+
+def test_a_stop_without_a_checkpoint_says_where_it_was_looked_for() -> None:
+    (said,) = words.end_of(20, 100, True, None, None)["words"]
+    assert said == (
+        "Stopped at step 20 of 100. No checkpoint of step 20 was found: it was looked for as checkpoint-20 in the "
+        "run's folder (output_dir)."
+    )
+    (said,) = words.end_of(20, 100, True, None, None, looked_for="out/checkpoint-20")["words"]
+    assert said.endswith("it was looked for as out/checkpoint-20.")
+
+
+def test_batches_of_which_the_first_is_not_counted_yet_are_no_batches() -> None:
+    assert words.doing(run_of(phase("evaluating", 20, done=None, of=5))) == "Evaluating at step 20."
+
+
+def test_epochs_without_an_end_are_not_written_out() -> None:
+    assert words.line(run_of(logged(10, 0.5), epochs=None)) == "step 10 of 100 · epoch 0.4"
