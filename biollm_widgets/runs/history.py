@@ -79,7 +79,8 @@ def read_run(folder: Any) -> list[dict[str, Any]]:
 
     history = [entry for entry in state["log_history"] if isinstance(entry, dict) and _is_step(entry.get("step"))]
     # What comes after the Trainer's summary came after training: an evaluation on other rows, as a rule.
-    ends = [number for number, entry in enumerate(history) if "train_runtime" in entry]
+    # Somebody's own evaluation of the training rows has a "train_runtime" too.
+    ends = [number for number, entry in enumerate(history) if "train_runtime" in entry and "total_flos" in entry]
     over = ends[-1] + 1 if ends and history[ends[-1]]["step"] >= step else len(history)
     logged = events_of(history[:over], kept.get("evaluations", []))
     after = events_of(history[over:], during=False)

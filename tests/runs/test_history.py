@@ -297,3 +297,15 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(run):
     os.mkfifo(folder / STATE)
     os.mkfifo(folder / "finetune_run.json")
     assert RunLog().take_all(read_run(folder)).step == 4
+
+
+def test_the_training_rows_evaluated_at_the_last_step_do_not_end_the_run_before_its_evaluation(run):
+    _, folder = run
+    state = json.loads((folder / "checkpoint-12" / STATE).read_text())
+    besides = {"train_loss": 0.1, "train_runtime": 1.0, "step": 12, "epoch": 2.0}
+    last = state["log_history"].pop()
+    assert last["eval_loss"] and last["step"] == 12
+    rewrite(folder / "checkpoint-12", log_history=[*state["log_history"], besides, last])
+    log = RunLog().take_all(read_run(folder))
+    assert [one.step for one in log.evaluations] == [4, 8, 12] and log.tests == []
+    assert log.evaluations[-1].values["loss"] == last["eval_loss"]
