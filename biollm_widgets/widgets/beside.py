@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
+from biollm_widgets.runs.openmp import let_go_of_threads
 from biollm_widgets.widgets.printing import prints_to
 
 TICK = 0.05  # seconds between two looks at what the page has sent
@@ -54,6 +55,7 @@ class Work:
 
     def begin(self) -> None:
         if self.thread.ident is None:
+            let_go_of_threads()
             self.thread.start()
 
     @property

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from biollm_widgets.dna.finetuning import FinetuneResult
 
 GAP = 0.25  # seconds between two messages to the page at the least
+CALM = 1.0  # and as long as no more than a few steps have gone by: drawing takes time from training on the same cores
+URGENT = ("start", "evaluation", "end")  # events that the page hears of as soon as may be
 PULSE = 5.0  # seconds after which the page hears that Python is still there
 PICTURES = 10.0  # seconds between two saved pictures of a run that goes on
 
@@ -80,7 +82,7 @@ class TrainingProgress(Widget):
         self._waiting: deque[dict[str, Any]] = deque()  # events that the training thread has left here
         self._pumped = False  # somebody calls `_tick`
         self._sent_at = self._drawn_at = 0.0
-        self._redraw = False
+        self._redraw = self._urgent = False
         self._cells: dict[str, str] = {}  # in which it was shown, with the run of the cell
         super().__init__()
 
@@ -156,20 +158,21 @@ class TrainingProgress(Widget):
             raise InputError("Nothing is being trained here, so there is nothing to stop.")
         self._control.stop()
         self._sheet.stopping, self._sheet.pausing = True, False
+        self._urgent = True
 
     def pause(self) -> None:
         """Wait after the step at hand; the model stays in memory."""
         if self._control is None:
             raise InputError("Nothing is being trained here, so there is nothing to pause.")
         self._control.pause.pause()
-        self._sheet.pausing = True
+        self._sheet.pausing = self._urgent = True
 
     def go_on(self) -> None:
         """End a pause."""
         if self._control is None:
             raise InputError("Nothing is being trained here, so there is nothing to go on with.")
         self._control.pause.go_on()
-        self._sheet.pausing = False
+        self._sheet.pausing, self._urgent = False, True
 
     # Runs that are over, that stand beside each other, or that go on elsewhere.
 
@@ -437,6 +440,7 @@ class TrainingProgress(Widget):
     def _hear_event(self, event: dict[str, Any]) -> None:
         """An event of the training, in its own thread."""
         self._trained = True
+        self._urgent = self._urgent or event["event"] in URGENT or event.get("phase") == "paused"
         self._waiting.append(event)  # nothing that goes wrong from here on may end the training
         if not self._pumped:
             self._tick()
@@ -453,7 +457,7 @@ class TrainingProgress(Widget):
 
     def _tick(self) -> None:
         """Tell the page what is new, at most four times a second."""
-        if time.monotonic() - self._sent_at >= GAP:
+        if time.monotonic() - self._sent_at >= (GAP if self._urgent else CALM):
             self._flush()
 
     def _flush(self) -> None:
@@ -467,6 +471,7 @@ class TrainingProgress(Widget):
             self._keep_trouble(traceback.format_exc())
 
     def _send_news(self) -> None:
+        self._urgent = False
         news = self._sheet.news()
         running, now = self._sheet.log.running, time.monotonic()
         if news is None and running and now - self._sent_at >= PULSE:

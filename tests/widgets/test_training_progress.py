@@ -317,6 +317,7 @@ def test_at_most_four_messages_a_second_however_much_happens() -> None:
         step += 1
         progress._hear_event(logged(step, 0.5))
         progress._hear_event(stepped(step, step / 100, step * 8))
+        progress._hear_event(evaluated(step, 0.5))  # of which the page hears as soon as may be
         time.sleep(0.001)
     progress._last_words()
     times = [at for at, _ in sent]
@@ -377,3 +378,17 @@ def test_a_saved_picture_of_a_training_does_not_send_anyone_to_train_again(tmp_p
     said = progress._make_twin()
     assert "TrainingProgress.from_run(&#x27;out&#x27;)" in said and "Run the cell" not in said
     assert "Run the cell" in TrainingProgress.from_run(run_folder(tmp_path / "run"))._make_twin()
+
+
+def test_while_no_more_than_steps_go_by_the_page_hears_of_them_once_a_second() -> None:
+    progress = TrainingProgress()
+    sent: list[Any] = []
+    progress.send = lambda content, buffers=None: sent.append(content)  # type: ignore[method-assign]
+    progress._hear_event(start(steps=100_000))
+    began = time.monotonic()
+    while time.monotonic() - began < 0.8:
+        progress._hear_event(logged(len(sent), 0.5))
+        time.sleep(0.01)
+    assert len(sent) == 1
+    progress._hear_event(evaluated(1, 0.5))
+    assert len(sent) == 2
