@@ -14,29 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import warm
-from transformers import TrainerCallback
+from deeds import SAME, At
 
 from biollm_widgets.dna.finetuning import Stopped, finetune
-from biollm_widgets.dna.finetuning.results import KEYS
 from biollm_widgets.errors import InputError
 from biollm_widgets.runs.history import read_run
 from biollm_widgets.runs.log import RunLog
 from biollm_widgets.runs.progress_file import ProgressReader
 
 SLOW = pytest.mark.slow
-SAME = [key for key in KEYS if "runtime" not in key and "second" not in key]
-
-
-class At(TrainerCallback):
-    """Do something once, at the end of a step."""
-
-    def __init__(self, step: int, deed) -> None:
-        self.step, self.deed = step, deed
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            self.deed()
-        return control
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from deeds import SAME, At
 from transformers import AutoTokenizer, Trainer, TrainerCallback
 
 from biollm_widgets.dna.finetuning import finetune
@@ -20,19 +21,6 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.models.dnabert2 import DNABert2ForSequenceClassification, DNABert2Model
 
 SLOW = pytest.mark.slow
-SAME = [key for key in KEYS if "runtime" not in key and "second" not in key]
-
-
-class At(TrainerCallback):
-    """Do something once, at the end of a step (before the Trainer evaluates and saves)."""
-
-    def __init__(self, step: int, deed) -> None:
-        self.step, self.deed = step, deed
-
-    def on_step_end(self, args, state, control, **kwargs):
-        if state.global_step == self.step:
-            self.deed()
-        return control
 
 
 def weights(folder: str | Path) -> dict[str, torch.Tensor]:
