@@ -17,7 +17,7 @@ def test_it_draws_every_token_says_the_finding_and_hides_its_saved_picture(every
     view = View(everywhere)
     expect(view.title).to_have_text(view.ask("view.title"))
     expect(view.title).to_contain_text(re.compile(r"59 bases became \d+ tokens, \d\.\d bases each"))
-    drawn = view.pieces.all_text_contents()
+    drawn = view.texts()
     assert drawn == view.ask("[t.text for t in view.tokenizations[0][view.labels[0]] if not t.special]")
     assert "".join(drawn) == SEQUENCE
     expect(view.strip.locator(".bw-special")).to_have_text(["[CLS]", "[SEP]"])
@@ -32,7 +32,7 @@ def test_a_click_on_a_token_selects_it_in_python_and_tells_about_it(everywhere: 
     piece = view.pieces.nth(2)
     piece.click()
     text = piece.text_content()
-    start = len("".join(view.pieces.all_text_contents()[:2]))
+    start = len("".join(view.texts()[:2]))
     view.wait_for_selection(start, start + len(text))
     assert view.ask("view.selection.sequence") == text
     assert view.ask("[t.text for t in view.selection.tokens]") == [text]
@@ -44,7 +44,7 @@ def test_a_click_on_a_token_selects_it_in_python_and_tells_about_it(everywhere: 
 
 def test_a_drag_selects_letters_of_several_tokens(everywhere: Notebook) -> None:
     view = View(everywhere)
-    texts = view.pieces.all_text_contents()
+    texts = view.texts()
     view.strip.scroll_into_view_if_needed()
     first, last = view.pieces.nth(1).bounding_box(), view.pieces.nth(3).bounding_box()
     mouse = everywhere.page.mouse
@@ -68,7 +68,7 @@ def test_what_python_selects_is_marked_in_the_page(everywhere: Notebook) -> None
 
 def test_the_keys_move_select_widen_and_let_go(everywhere: Notebook) -> None:
     view = View(everywhere)
-    texts = view.pieces.all_text_contents()
+    texts = view.texts()
     view.strip.focus()
     everywhere.page.keyboard.press("ArrowRight")  # [CLS]
     everywhere.page.keyboard.press("ArrowRight")
@@ -111,7 +111,7 @@ def test_a_changed_base_tells_how_many_tokens_changed_and_a_key_is_no_command_of
 
 def test_the_merge_player_replays_from_letters_to_the_tokens(everywhere: Notebook) -> None:
     view = View(everywhere)
-    tokens = view.pieces.all_text_contents()
+    tokens = view.texts()
     panel = view.open("Merges")
     played = view.card.locator(".bw-played")
     expect(played).to_have_count(59)

@@ -52,6 +52,11 @@ class View:
         expect(self.panel.locator("b")).to_be_visible()
         return self.panel
 
+    def texts(self) -> list[str]:
+        """What the drawn tokens say, special ones aside; once there are some (they come with the next picture)."""
+        expect(self.pieces.first).to_be_visible()
+        return self.pieces.all_text_contents()
+
     def ask(self, expression: str) -> object:
         return self.notebook.ask(expression)
 
