@@ -5,19 +5,15 @@ from __future__ import annotations
 import copy
 import json
 import os
-import time
-import traceback
-from collections import deque
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
-import traitlets
-
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
 from biollm_widgets.runs.log import RunLog
-from biollm_widgets.widgets.base import Widget, answers, module, refuse_unknown, sheet
+from biollm_widgets.widgets.base import answers, module, refuse_unknown, sheet
+from biollm_widgets.widgets.live import Live
 from biollm_widgets.widgets.picture import Picture
 from biollm_widgets.widgets.training_files import FILES, evaluation_frame, lines_frame, to_csv
 from biollm_widgets.widgets.training_picture import draw_progress
@@ -31,14 +27,10 @@ if TYPE_CHECKING:
 
     from biollm_widgets.dna.finetuning import FinetuneResult
 
-GAP = 0.25  # seconds between two messages to the page at the least
-CALM = 1.0  # and as long as no more than a few steps have gone by: drawing takes time from training on the same cores
 URGENT = ("start", "evaluation", "end")  # events that the page hears of as soon as may be
-PULSE = 5.0  # seconds after which the page hears that Python is still there
-PICTURES = 10.0  # seconds between two saved pictures of a run that goes on
 
 
-class TrainingProgress(Widget):
+class TrainingProgress(Live):
     """Watch a model learn: loss and scores as curves, the confusion matrix, hints; with Pause and Stop.
 
         progress = TrainingProgress()
@@ -68,9 +60,6 @@ class TrainingProgress(Widget):
         "training_reading": ("training_reading",),
     }
 
-    # Made anew whenever a page asks for the state: what is sent while a run goes on are differences only.
-    _shot = traitlets.Dict({"serial": -1}).tag(sync=True, to_json=lambda _, widget: widget._whole())
-
     def __init__(self, *, name: str = "", labels: Optional[Sequence[str]] = None, **unknown: Any) -> None:
         refuse_unknown(type(self), unknown)
         self._name = str(name)
@@ -79,11 +68,6 @@ class TrainingProgress(Widget):
         self._control: Any = None  # of the training that goes on
         self._callback: Any = None
         self._trained = False  # here, and not elsewhere or before
-        self._waiting: deque[dict[str, Any]] = deque()  # events that the training thread has left here
-        self._pumped = False  # somebody calls `_tick`
-        self._sent_at = self._drawn_at = 0.0
-        self._redraw = self._urgent = False
-        self._cells: dict[str, str] = {}  # in which it was shown, with the run of the cell
         super().__init__()
 
     # Training.
@@ -338,15 +322,6 @@ class TrainingProgress(Widget):
 
     # For `base.Widget`.
 
-    def _whole(self) -> dict[str, Any]:
-        with self._turn:
-            return self._sheet.shot()
-
-    def _now(self) -> dict[str, Any]:
-        with self._turn:
-            self._drain()
-            return self._sheet.shot()
-
     def _make_twin(self, saved: bool = True) -> str:
         shot = self._now()
         notice = shot["notice"] or {"words": [], "code": ""}
@@ -403,10 +378,6 @@ class TrainingProgress(Widget):
     def _answer_go_on(self) -> None:
         self.go_on()
 
-    @answers("shot")
-    def _answer_shot(self) -> dict:
-        return {"shot": self._sheet.shot()}
-
     @answers("range")
     def _answer_range(self, run: int = 0, start: float = 0, end: float = 0) -> dict:
         return self._sheet.stretch(run, start, end)
@@ -454,70 +425,6 @@ class TrainingProgress(Widget):
                 self._redraw = True
             if event["event"] == "end":
                 self._sheet.stopping = self._sheet.pausing = False
-
-    def _tick(self) -> None:
-        """Tell the page what is new, at most four times a second."""
-        if time.monotonic() - self._sent_at >= (GAP if self._urgent else CALM):
-            self._flush()
-
-    def _flush(self) -> None:
-        try:
-            with self._turn:
-                self._drain()
-                self._send_news()
-        except Exception:  # a view that cannot be drawn or reached ends no training
-            self._sent_at = time.monotonic()
-            self._sheet.forget_what_was_sent()
-            self._keep_trouble(traceback.format_exc())
-
-    def _send_news(self) -> None:
-        self._urgent = False
-        news = self._sheet.news()
-        running, now = self._sheet.log.running, time.monotonic()
-        if news is None and running and now - self._sent_at >= PULSE:
-            news = self._sheet.pulse()
-        if news is not None:
-            self._sent_at = now
-            self.send(news)
-        due = now - self._drawn_at >= (1.0 if self._redraw else PICTURES)
-        if self._shown and (due or not running) and (self._redraw or (running and news is not None)):
-            self._redraw, self._drawn_at = False, now
-            self._sent_at = now + GAP * len(self._shown)  # each saved picture is a message too
-            self._renew_twin()
-
-    def _last_words(self) -> None:
-        """After the end: what is left goes to the page, and the saved picture is of the end."""
-        self._redraw = True
-        wait = GAP - (time.monotonic() - self._sent_at)
-        if wait > 0:
-            time.sleep(wait)
-        self._flush()
-
-    def _show(self) -> None:
-        """Show it in the cell that trains, unless it stands there or in another one already."""
-        from IPython.display import display
-
-        cell, run = _cell()
-        if not self._shown or self._cells.get(cell, run) != run:  # a cell that runs again has lost what it showed
-            display(self)
-
-    def _ipython_display_(self, **given: Any) -> None:
-        cell, run = _cell()
-        if cell:
-            self._cells[cell] = run
-        super()._ipython_display_(**given)
-
-
-def _cell() -> tuple[str, str]:
-    """The id of the cell that runs, and of this run of it; "" where there is none."""
-    from IPython import get_ipython
-
-    kernel = getattr(get_ipython(), "kernel", None)
-    try:
-        parent = kernel.get_parent() if kernel is not None else {}
-        return str(parent.get("metadata", {}).get("cellId") or ""), str(parent.get("header", {}).get("msg_id") or "")
-    except (AttributeError, LookupError):
-        return "", ""
 
 
 def _log_of(run: Any, name: str = "", labels: Optional[list[str]] = None) -> RunLog:

@@ -61,6 +61,11 @@ class TrainingSheet:
         return self.runs[0]
 
     @property
+    def running(self) -> bool:
+        """Whether the first run goes on."""
+        return self.log.running
+
+    @property
     def title(self) -> str:
         if len(self.runs) == 1:
             return words.title(self.log)

@@ -20,7 +20,8 @@ from told import CHAPTER, ended, evaluated, logged, phase, printed, saved, start
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.runs.events import encode
-from biollm_widgets.widgets.training_progress import GAP, TrainingProgress
+from biollm_widgets.widgets.live import GAP
+from biollm_widgets.widgets.training_progress import TrainingProgress
 
 HOSTILE = "<script>alert(1)</script></style><blink onload=x>\"'&"
 

@@ -24,7 +24,7 @@ from transformers import TrainerCallback
 from transformers.trainer_utils import TrainOutput
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.widgets import training_progress
+from biollm_widgets.widgets import live
 from biollm_widgets.widgets.training_progress import TrainingProgress
 
 SLOW = pytest.mark.slow
@@ -40,7 +40,7 @@ def make_trainer(shared_data: Path, tmp_path: Path) -> Callable[..., Any]:
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages follow each other without a gap, for which the end of each training would wait."""
     if "four_times_a_second" not in request.node.name:
-        monkeypatch.setattr(training_progress, "GAP", 0.0)
+        monkeypatch.setattr(live, "GAP", 0.0)
 
 
 def state_of(trainer: Any) -> tuple[Any, ...]:
@@ -430,7 +430,7 @@ def test_a_pause_with_the_callback_looks_for_clicks_and_tells_the_page(
         callback.poll = poll
         progress.pause()
 
-    monkeypatch.setattr(training_progress, "GAP", 0.2)
+    monkeypatch.setattr(live, "GAP", 0.2)
     make_trainer(callbacks=[At(3, pause), callback]).train()
     assert "paused" in seen and progress.state == "finished"
 
