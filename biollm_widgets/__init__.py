@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         DNABert2Model,
     )
     from biollm_widgets.models.locate import locate
-    from biollm_widgets.protein.generation import generate, generate_again
+    from biollm_widgets.protein.generation import explore, generate, generate_again
     from biollm_widgets.protein.judging import judge
     from biollm_widgets.protein.scoring import perplexity
     from biollm_widgets.sequences import clean_dna, clean_protein, read_fasta
@@ -50,6 +50,7 @@ _HOMES = {
     "clean_dna": "sequences",
     "clean_protein": "sequences",
     "embed": "dna.embedding",
+    "explore": "protein.generation",
     "finetune": "dna.finetuning",
     "generate": "protein.generation",
     "generate_again": "protein.generation",
@@ -77,6 +78,7 @@ __all__ = [
     "clean_dna",
     "clean_protein",
     "embed",
+    "explore",
     "finetune",
     "generate",
     "generate_again",

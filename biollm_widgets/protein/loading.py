@@ -79,6 +79,31 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
     return _kept[key]
 
 
+def generator_of(model: Any, tokenizer: Any = None, device: Any = None) -> Generator:
+    """A model by name, or one that is loaded already, which goes with its `tokenizer`.
+
+    Raises
+    ------
+    InputError
+        As `load_generator`, for a loaded model without its tokenizer, and for one that writes no text.
+    """
+    if isinstance(model, (str, os.PathLike)):
+        found = load_generator(model, device)
+        return found if tokenizer is None else found._replace(tokenizer=tokenizer)
+    if tokenizer is None:
+        raise InputError("A loaded model goes with its tokenizer; give tokenizer=AutoTokenizer.from_pretrained(...).")
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    if head is None or not hasattr(model, "config") or is_reader(model.config):
+        raise InputError(
+            f"A {type(model).__name__} does not write sequences; load one with AutoModelForCausalLM.from_pretrained."
+        )
+    count = sum(parameter.numel() for parameter in model.parameters())
+    name, stand_in = known_name(path_of(model)), stand_in_for(path_of(model)) is not None
+    what = f"Stand-in for {name}" if stand_in else type(model).__name__
+    said = f"{what}, {count / 1e6:.1f} M parameters, as given"
+    return Generator(tokenizer, model, ModelPath(name, name, "embedded" if stand_in else "given", said))
+
+
 def is_reader(config: Any) -> bool:
     """Whether a model reads in both directions or only rewrites, so that it cannot write token after token.
 

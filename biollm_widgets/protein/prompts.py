@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,6 +85,14 @@ def read_prompt(text: Optional[str], name: str = "the prompt") -> Prompt:
         if _has_codes(cleaned.repairs):
             cleaned = clean_protein(bare, name=name, ambiguity="refuse")
     return _prompt(cleaned.sequence, cleaned.repairs)
+
+
+def told_prompt(text: Optional[str]) -> Prompt:
+    """Check a prompt as `read_prompt` does, and say on standard error what was changed in it."""
+    prompt = read_prompt(text)
+    for repair in prompt.repairs:
+        print(f"The prompt: {repair.words}.", file=sys.stderr)
+    return prompt
 
 
 def read_prompt_from(source: Union[os.PathLike, bytes], name: str) -> Prompt:

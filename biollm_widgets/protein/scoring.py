@@ -129,6 +129,40 @@ def check_vocabulary(ids: Sequence[int], model: Any) -> None:
         )
 
 
+def check_pair(tokenizer: Any, model: Any) -> None:
+    """Refuse a tokenizer that has no words for most of what the model knows.
+
+    Raises
+    ------
+    InputError
+        When the two do not belong together.
+    """
+    vocabulary = model.config.vocab_size
+    if len(tokenizer) < vocabulary / 2:  # a few more are usual: tables are filled up to round numbers
+        raise InputError(
+            f"The model knows {vocabulary:,} tokens, and the tokenizer has words for {len(tokenizer):,}: they "
+            "do not belong together; load both from one place."
+        )
+
+
+def check_opening(ids: Sequence[int], model: Any, residues: int) -> None:
+    """Refuse the tokens of a prompt of so many residues where a model cannot go on from them.
+
+    Raises
+    ------
+    InputError
+        When there are none, or no position is left for one more.
+    """
+    if not ids:
+        raise InputError("This tokenizer has no start token, so the model needs a prompt to begin with; give one.")
+    positions = positions_of(model)
+    if positions is not None and len(ids) >= positions:
+        raise InputError(
+            f"The prompt takes {len(ids):,} tokens ({residues:,} residues), and the model has {positions:,} positions "
+            "in all; give a shorter stretch of it."
+        )
+
+
 def positions_of(model: Any) -> Union[int, None]:
     """How many tokens a model has positions for; None where its config does not say."""
     for name in ("n_positions", "max_position_embeddings"):

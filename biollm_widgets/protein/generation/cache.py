@@ -6,7 +6,8 @@ a token copies all of them at each step; for ten proteins at ProtGPT2's size, on
 
 from __future__ import annotations
 
-from typing import Any
+from copy import copy
+from typing import Any, Optional
 
 import torch
 from torch import Tensor
@@ -35,6 +36,23 @@ def kept(past: Any, rows: Tensor) -> Any:
         return tuple((keys[rows], values[rows]) for keys, values in past)
     past.batch_select_indices(rows)
     return past
+
+
+def beginning(past: Any, tokens: int) -> Optional[Any]:
+    """The first `tokens` tokens of a cache as one of its own; None where a cache of this kind cannot be shortened.
+
+    Nothing is copied: reading on with the one leaves the other as it is.
+    """
+    if isinstance(past, tuple):
+        return tuple((keys[..., :tokens, :], values[..., :tokens, :]) for keys, values in past)
+    layers = getattr(past, "layers", None)
+    if DynamicLayer is None or not layers or not all(type(layer) is DynamicLayer for layer in layers):
+        return None
+    found = copy(past)
+    found.layers = [copy(layer) for layer in layers]
+    for layer in found.layers:
+        layer.keys, layer.values = layer.keys[..., :tokens, :], layer.values[..., :tokens, :]
+    return found
 
 
 if DynamicLayer is not None:

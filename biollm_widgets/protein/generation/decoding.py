@@ -113,7 +113,7 @@ def grow(
         end, what the model thinks of the sequence as a whole. Without them the prompt's own probabilities, which are
         asked for to the same end, are left out too.
     """
-    with torch.inference_mode(), _threads_for(model, max(settings.n, len(prompt))):
+    with torch.inference_mode(), threads_for(model, max(settings.n, len(prompt))):
         return _grow(model, prompt, settings, eos, callback, tail)
 
 
@@ -136,10 +136,7 @@ def _grow(
     try:
         ids = torch.tensor([list(prompt)])  # (1, P)
         # Scores of the whole vocabulary at every token of the prompt are a tenth of its work; one place is enough.
-        last_only = (
-            {"logits_to_keep": 1} if not tail and "logits_to_keep" in signature(model.forward).parameters else {}
-        )
-        out = model(ids.to(device), use_cache=True, **last_only)
+        out = model(ids.to(device), use_cache=True, **({} if tail else last_only(model)))
         scores = out.logits[0].float().cpu()  # (P, V), or (1, V)
         if getattr(out, "past_key_values", None) is None:
             raise InputError(
@@ -175,8 +172,13 @@ def _grow(
     return growth
 
 
+def last_only(model: Any) -> dict[str, int]:
+    """What a model is told in order to give the scores after the last token alone, if it can be told."""
+    return {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
+
+
 @contextmanager
-def _threads_for(model: Any, rows: int) -> Iterator[None]:
+def threads_for(model: Any, rows: int) -> Iterator[None]:
     """One CPU thread where a step is small: threads that wait for each other at every product cost more than they
     bring, and very much more where other programs take the cores.
     """

@@ -39,6 +39,9 @@ class Design:
         The tokens after the prompt, each with its probability.
     left_out : int
         Characters in the text that stand for no amino acid, and are not in the sequence.
+    opening : tuple of Choice
+        The tokens before `choices`, the start and the prompt's: not chosen, so their `probability` is NaN; their
+        `log_probability` is too where it was not asked for, and for the first, which follows nothing.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Design:
     text: str
     choices: tuple[Choice, ...]
     left_out: int
+    opening: tuple[Choice, ...] = ()
 
     @property
     def residues(self) -> int:

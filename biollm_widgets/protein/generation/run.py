@@ -11,23 +11,20 @@ from dataclasses import replace
 from typing import Any, Optional, Union
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.models.locate import ModelPath
-from biollm_widgets.protein.generation.decoding import Growth, grow
+from biollm_widgets.protein.generation.decoding import Choice, Growth, grow
 from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
 from biollm_widgets.protein.generation.settings import Settings, read_settings
 from biollm_widgets.protein.layout import Layout, layout_of, residues_of
 from biollm_widgets.protein.loading import (
     MODEL,
     Generator,
+    generator_of,
     in_precision,
-    is_reader,
     known_name,
-    load_generator,
     path_of,
-    stand_in_for,
 )
-from biollm_widgets.protein.prompts import read_prompt
-from biollm_widgets.protein.scoring import check_vocabulary, mean_nats, positions_of
+from biollm_widgets.protein.prompts import told_prompt
+from biollm_widgets.protein.scoring import check_opening, check_pair, check_vocabulary, mean_nats, positions_of
 
 COMPARED = 2  # sequences whose perplexity is computed in float32 as well, when the precision is another
 
@@ -108,12 +105,9 @@ def generate(
         model=known_name(path_of(model)),
         precision=precision,
     ).checked()
-    start = read_prompt(prompt)
-    for repair in start.repairs:
-        print(f"The prompt: {repair.words}.", file=sys.stderr)
-    settings = replace(settings, prompt=start.sequence)
+    settings = replace(settings, prompt=told_prompt(prompt).sequence)
 
-    source = _source(model, tokenizer, device, settings.model)
+    source = generator_of(model, tokenizer, device)
     layout = layout_of(source.tokenizer)
     opening = layout.ids(source.tokenizer, layout.opening(settings.prompt))
     eos = source.tokenizer.eos_token_id if settings.eos_token_id is None else settings.eos_token_id
@@ -161,42 +155,14 @@ def generate_again(settings: Union[str, os.PathLike, Settings], **changes: Any) 
     return again
 
 
-def _source(model: Any, tokenizer: Any, device: Any, name: str) -> Generator:
-    if isinstance(model, (str, os.PathLike)):
-        found = load_generator(model, device)
-        return found if tokenizer is None else found._replace(tokenizer=tokenizer)
-    if tokenizer is None:
-        raise InputError("A loaded model goes with its tokenizer; give tokenizer=AutoTokenizer.from_pretrained(...).")
-    head = getattr(model, "get_output_embeddings", lambda: None)()
-    if head is None or not hasattr(model, "config") or is_reader(model.config):
-        raise InputError(
-            f"A {type(model).__name__} does not write sequences; load one with AutoModelForCausalLM.from_pretrained."
-        )
-    count = sum(parameter.numel() for parameter in model.parameters())
-    stand_in = stand_in_for(path_of(model)) is not None
-    what = f"Stand-in for {name}" if stand_in else type(model).__name__
-    said = f"{what}, {count / 1e6:.1f} M parameters, as given"
-    return Generator(tokenizer, model, ModelPath(name, name, "embedded" if stand_in else "given", said))
-
-
 def _check_room(settings: Settings, opening: list[int], tail: list[int], eos: Optional[int], source: Generator) -> None:
     positions = positions_of(source.model)
-    if not opening:
-        raise InputError("This tokenizer has no start token, so the model needs a prompt to begin with; give one.")
     vocabulary = source.model.config.vocab_size
     check_vocabulary([*opening, *tail], source.model)
-    if len(source.tokenizer) < vocabulary / 2:  # a few more are usual: tables are filled up to round numbers
-        raise InputError(
-            f"The model knows {vocabulary:,} tokens, and the tokenizer has words for {len(source.tokenizer):,}: they "
-            "do not belong together; load both from one place."
-        )
+    check_pair(source.tokenizer, source.model)
+    check_opening(opening, source.model, len(settings.prompt))
     if eos is not None and eos >= vocabulary:
         raise InputError(f"eos_token_id is {eos}, and the model knows {vocabulary:,} tokens, counted from 0.")
-    if positions is not None and len(opening) >= positions:
-        raise InputError(
-            f"The prompt takes {len(opening):,} tokens ({len(settings.prompt):,} residues), and the model has "
-            f"{positions:,} positions in all; give a shorter stretch of it."
-        )
     if positions is not None and settings.max_length > positions:
         raise InputError(
             f"max_length is {settings.max_length:,}, and the model has {positions:,} positions; "
@@ -255,6 +221,7 @@ def _watched(
 def _designs(growth: Growth, layout: Layout, tokenizer: Any) -> list[Design]:
     designs = []
     special = set(tokenizer.all_special_ids)
+    opening = _opening(growth)
     for i, choices in enumerate(growth.choices):
         ids = growth.ids(i)
         written = ids[:-1] if growth.finished[i] else ids
@@ -271,10 +238,18 @@ def _designs(growth: Growth, layout: Layout, tokenizer: Any) -> list[Design]:
                 perplexity=math.nan,
                 text=text.strip("\n"),
                 choices=tuple(choices),
+                opening=opening,
                 left_out=residues.left_out + inside,
             )
         )
     return designs
+
+
+def _opening(growth: Growth) -> tuple[Choice, ...]:
+    """The tokens that all designs begin with, with what is known of their probability by the model."""
+    known = [math.nan, *growth.prompt_log_probabilities]
+    known += [math.nan] * (len(growth.prompt) - len(known))
+    return tuple(Choice(token, value, math.nan) for token, value in zip(growth.prompt, known, strict=True))
 
 
 def _perplexities(growth: Growth, designs: list[Design], layout: Layout, tokenizer: Any, model: Any) -> list[float]:

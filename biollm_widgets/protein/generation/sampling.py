@@ -6,10 +6,13 @@ how many are made beside it nor on which of them have ended.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 from transformers import (
+    LogitsProcessor,
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
@@ -22,16 +25,42 @@ from biollm_widgets.protein.generation.settings import Settings
 
 def processors(settings: Settings) -> LogitsProcessorList:
     """What `model.generate` would apply, in the same order: repetition penalty, temperature, top-k, top-p."""
-    found = LogitsProcessorList()
+    return LogitsProcessorList(_named(settings).values())
+
+
+def staged(settings: Settings, ids: Tensor, scores: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The scores after each of the processors, under the name of its setting.
+
+    Without sampling, a last stage "greedy" leaves nothing but the token that is taken.
+
+    Parameters
+    ----------
+    ids : int64 tensor (n, L)
+        The tokens so far.
+    scores : float tensor (n, vocabulary)
+        For the next one; they are not changed.
+    """
+    scores = scores.clone()
+    for name, processor in _named(settings).items():
+        scores = processor(ids, scores)
+        yield name, scores
+    if not settings.do_sample:
+        taken = scores.argmax(-1, keepdim=True)  # (n, 1)
+        yield "greedy", torch.full_like(scores, -torch.inf).scatter(-1, taken, scores.gather(-1, taken))
+
+
+def _named(settings: Settings) -> dict[str, LogitsProcessor]:
+    """The processors that change something, each under the name of its setting."""
+    found: dict[str, LogitsProcessor] = {}
     if settings.repetition_penalty != 1.0:
-        found.append(RepetitionPenaltyLogitsProcessor(penalty=settings.repetition_penalty))
+        found["repetition_penalty"] = RepetitionPenaltyLogitsProcessor(penalty=settings.repetition_penalty)
     if settings.do_sample:
         if settings.temperature != 1.0:
-            found.append(TemperatureLogitsWarper(settings.temperature))
+            found["temperature"] = TemperatureLogitsWarper(settings.temperature)
         if settings.top_k:
-            found.append(TopKLogitsWarper(top_k=settings.top_k))
+            found["top_k"] = TopKLogitsWarper(top_k=settings.top_k)
         if settings.top_p < 1.0:
-            found.append(TopPLogitsWarper(top_p=settings.top_p))
+            found["top_p"] = TopPLogitsWarper(top_p=settings.top_p)
     return found
 
 
