@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
@@ -155,7 +155,12 @@ class Generation:
             )
         return f"{words}. Seed {self.settings.seed}."
 
-    def to_frame(self, references: Any = None, background: Any = None) -> pandas.DataFrame:
+    def to_frame(
+        self,
+        references: Any = None,
+        background: Any = None,
+        progress: Optional[Callable[[int, int], None]] = None,
+    ) -> pandas.DataFrame:
         """A table with one row a design, the least surprising first, as the authors of ProtGPT2 rank them.
 
         Parameters
@@ -164,6 +169,8 @@ class Generation:
             Known proteins: adds the nearest to each design, and how alike they are.
         background : optional
             What to compare the composition with; natural proteins unless given.
+        progress : callable, optional
+            Called with how many are judged and how many there are, after each.
 
         Returns
         -------
@@ -182,6 +189,7 @@ class Generation:
             perplexity=[design.perplexity for design in self.designs],
             prompt=self.settings.prompt or None,
             references=references,
+            progress=progress,
             **options,
         )
         idle = [] if self.settings.prompt else [name for name in verdict.columns if name.startswith("prompt_")]
