@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from threading import RLock
 from typing import Any, NamedTuple, Optional, Union
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,7 @@ from biollm_widgets.models.locate import ModelPath, locate
 
 MODEL = "nferruz/ProtGPT2"
 
+_alone = RLock()  # two threads that ask at once get one model
 _kept: dict[tuple[str, str], Generator] = {}
 _lighter: WeakKeyDictionary[Any, dict[str, tuple[Any, Any]]] = WeakKeyDictionary()
 
@@ -45,10 +47,14 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
     InputError
         When it cannot be found, cannot be loaded without remote code, or writes no text.
     """
-    import torch
+    require(os.fspath(name), "generate")
+    with _alone:
+        return _loaded(name, device)
+
+
+def _loaded(name: Union[str, os.PathLike], device: Any) -> Generator:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    require(os.fspath(name), "generate")
     path = locate(os.fspath(name))
     wanted = checked_device(device)
     key = (str(path), str(wanted))
@@ -74,21 +80,21 @@ def load_generator(name: Union[str, os.PathLike], device: Any = None) -> Generat
             + "); fetch the model again."
         )
     if wanted.type == "cpu":
-        model = model.to(torch.float32)  # a processor is slow, or wrong, in half precision
+        model = model.float()  # a processor is slow, or wrong, in half precision
     _kept[key] = Generator(tokenizer, model.to(wanted).eval(), path)
     return _kept[key]
 
 
 def generator_of(model: Any, tokenizer: Any = None, device: Any = None) -> Generator:
-    """A model by name, or one that is loaded already, which goes with its `tokenizer`.
+    """A model by name, one that `load_generator` gave, or another loaded one, which goes with its `tokenizer`.
 
     Raises
     ------
     InputError
         As `load_generator`, for a loaded model without its tokenizer, and for one that writes no text.
     """
-    if isinstance(model, (str, os.PathLike)):
-        found = load_generator(model, device)
+    if isinstance(model, (str, os.PathLike, Generator)):
+        found = model if isinstance(model, Generator) else load_generator(model, device)
         return found if tokenizer is None else found._replace(tokenizer=tokenizer)
     if tokenizer is None:
         raise InputError("A loaded model goes with its tokenizer; give tokenizer=AutoTokenizer.from_pretrained(...).")
@@ -116,6 +122,8 @@ def is_reader(config: Any) -> bool:
 
 def path_of(model: Any) -> str:
     """Where a loaded model, or one by name, was found: a folder or a name; empty where it does not say."""
+    if isinstance(model, Generator):
+        return model.path.name
     if isinstance(model, (str, os.PathLike)):
         return os.fspath(model)
     return str(getattr(getattr(model, "config", None), "_name_or_path", "") or "")
@@ -178,10 +186,11 @@ def in_precision(model: Any, precision: str) -> Any:
     if precision == "float32":
         return model if _is_ready(model) else float32_copy(model)
     state = tuple((held.data_ptr(), held._version) for held in model.parameters() if not held.is_inference())
-    copies = _lighter.setdefault(model, {})
-    if precision not in copies or copies[precision][0] != state:
-        copies[precision] = (state, lighter_copy(in_precision(model, "float32"), precision, by_row=True))
-    return copies[precision][1]
+    with _alone:
+        copies = _lighter.setdefault(model, {})
+        if precision not in copies or copies[precision][0] != state:
+            copies[precision] = (state, lighter_copy(in_precision(model, "float32"), precision, by_row=True))
+        return copies[precision][1]
 
 
 def _is_ready(model: Any) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any, Union
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Optional, Union
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.protein.interruption import Interrupted, interruptible
 from biollm_widgets.protein.layout import layout_of
 from biollm_widgets.protein.loading import MODEL, in_precision, load_generator
 
@@ -82,16 +84,28 @@ def perplexity(
 
 @torch.inference_mode()
 def mean_nats(
-    rows: Sequence[Sequence[int]], model: Any, *, batch_tokens: int = BATCH_TOKENS, progress: bool = False
+    rows: Sequence[Sequence[int]],
+    model: Any,
+    *,
+    batch_tokens: int = BATCH_TOKENS,
+    progress: bool = False,
+    over: Optional[Callable[[], bool]] = None,
 ) -> np.ndarray:
     """Mean loss a token, in nats, of each row of token ids over all its tokens but the first; float64 array (n,).
 
     The model is in eval state. Rows of like length go through it together, filled up on the right, where no earlier
-    token can see it.
+    token can see it. Where `over` says so, it ends in the middle, and what is not known yet is NaN.
     """
+    found = np.full(len(rows), np.nan)
+    with suppress(Interrupted), interruptible(model, over):
+        _fill_in(found, rows, model, batch_tokens, progress)
+    return found
+
+
+def _fill_in(found: np.ndarray, rows: Sequence[Sequence[int]], model: Any, batch_tokens: int, progress: bool) -> None:
+    """Mean losses of all rows, batch after batch."""
     from tqdm.auto import tqdm
 
-    found = np.full(len(rows), np.nan)
     device = next(model.parameters()).device
     with tqdm(total=len(rows), disable=not progress, unit="protein", desc="perplexity") as bar:
         for part in _batches(rows, batch_tokens):
@@ -111,7 +125,6 @@ def mean_nats(
                 )
                 found[i] = nats.double().mean().item()
             bar.update(len(part))
-    return found
 
 
 def check_vocabulary(ids: Sequence[int], model: Any) -> None:

@@ -248,7 +248,7 @@ def test_sequences_that_the_tokenizer_would_cut_the_same_way_are_not_computed_ag
     place = iter(whole[1:])
     monkeypatch.setattr(decoding, "draw", lambda _, uniform: torch.full((len(uniform),), next(place)))
     rows: list = []
-    monkeypatch.setattr(run, "mean_nats", lambda given, *_: rows.extend(given) or np.empty(0))
+    monkeypatch.setattr(run, "mean_nats", lambda given, *_, **__: rows.extend(given) or np.empty(0))
     length = len(whole) if ends else len(whole) - 2
     made = generate(None, 2, seed=2, max_length=length, model=model, tokenizer=tokenizer, **LOADED)
     assert made.sequences == [protein] * 2 and [design.finished for design in made] == [ends] * 2
@@ -301,7 +301,7 @@ def test_ctrl_c_keeps_what_was_made(stand_in):
 def test_ctrl_c_while_perplexity_is_computed_keeps_the_proteins(stand_in, monkeypatch):
     from biollm_widgets.protein.generation import run
 
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     tokenizer, model = stand_in

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import signature
+from threading import Event
 from typing import Any, NamedTuple, Optional
 
 import torch
@@ -18,6 +19,7 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.protein.generation.cache import kept, repeated
 from biollm_widgets.protein.generation.sampling import draw, processors, uniforms
 from biollm_widgets.protein.generation.settings import Settings
+from biollm_widgets.protein.interruption import Interrupted, interruptible
 
 
 class Choice(NamedTuple):
@@ -56,7 +58,7 @@ class Growth:
     most : int
         New tokens that a sequence may have.
     stopped : bool
-        Whether `stop` was called, or Ctrl-C pressed.
+        Whether it was ended early: by `stop`, from another thread, or by Ctrl-C.
     tail : dict
         For sequences that did not end: the log-probabilities of the tokens asked for after their last one.
     """
@@ -95,6 +97,7 @@ def grow(
     eos: Optional[int],
     callback: Optional[Callback] = None,
     tail: Sequence[int] = (),
+    stop: Optional[Event] = None,
 ) -> Growth:
     """Grow `settings.n` sequences from the tokens `prompt` until each has ended or has `settings.max_length` tokens.
 
@@ -112,9 +115,11 @@ def grow(
         Tokens to ask the probability of after the last one of a sequence that did not end: with a line break and the
         end, what the model thinks of the sequence as a whole. Without them the prompt's own probabilities, which are
         asked for to the same end, are left out too.
+    stop : threading.Event, optional
+        Once it is set, nothing is written after the token that is being made; a prompt is not read to its end.
     """
     with torch.inference_mode(), threads_for(model, max(settings.n, len(prompt))):
-        return _grow(model, prompt, settings, eos, callback, tail)
+        return _grow(model, prompt, settings, eos, callback, tail, stop)
 
 
 def _grow(
@@ -124,6 +129,7 @@ def _grow(
     eos: Optional[int],
     callback: Optional[Callback],
     tail: Sequence[int],
+    stop: Optional[Event],
 ) -> Growth:
     device = next(model.parameters()).device
     most = settings.max_length - len(prompt)
@@ -136,7 +142,8 @@ def _grow(
     try:
         ids = torch.tensor([list(prompt)])  # (1, P)
         # Scores of the whole vocabulary at every token of the prompt are a tenth of its work; one place is enough.
-        out = model(ids.to(device), use_cache=True, **({} if tail else last_only(model)))
+        with interruptible(model, None if stop is None else stop.is_set):
+            out = model(ids.to(device), use_cache=True, **({} if tail else last_only(model)))
         scores = out.logits[0].float().cpu()  # (P, V), or (1, V)
         if getattr(out, "past_key_values", None) is None:
             raise InputError(
@@ -154,6 +161,8 @@ def _grow(
             chosen, ids = _step(growth, ids, logits, alive, random[:, step], choose, settings.do_sample, eos)
             if callback is not None:
                 callback(growth)
+            if stop is not None and stop.is_set():
+                growth.stop()
             going = chosen != eos if eos is not None else torch.ones_like(chosen, dtype=torch.bool)
             if not going.all():
                 alive, ids = alive[going], ids[going]
@@ -164,7 +173,7 @@ def _grow(
                 break
             out = model(ids[:, -1:].to(device), past_key_values=past, use_cache=True)
             past, logits = out.past_key_values, out.logits[:, -1].float().cpu()  # a tuple is a new one each time
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         growth.stopped = True
         whole = False
     if tail and whole and len(alive):

@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 from typing import Any, Optional, Union
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein.generation.decoding import Choice, Growth, grow
 from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
 from biollm_widgets.protein.generation.settings import Settings, read_settings
+from biollm_widgets.protein.interruption import Over
 from biollm_widgets.protein.layout import Layout, layout_of, residues_of
 from biollm_widgets.protein.loading import (
     MODEL,
@@ -26,6 +28,7 @@ from biollm_widgets.protein.loading import (
 from biollm_widgets.protein.prompts import told_prompt
 from biollm_widgets.protein.scoring import check_opening, check_pair, check_vocabulary, mean_nats, positions_of
 
+GRACE = 1.0  # seconds after a stop in which perplexities are still computed
 COMPARED = 2  # sequences whose perplexity is computed in float32 as well, when the precision is another
 
 
@@ -47,6 +50,7 @@ def generate(
     precision: str = "float32",
     device: Any = None,
     callback: Optional[Callable[[Growth], Any]] = None,
+    stop: Optional[Event] = None,
     with_perplexity: bool = True,
     progress: Optional[bool] = None,
 ) -> Generation:
@@ -73,6 +77,9 @@ def generate(
         For a model by name: a GPU if there is one, unless given.
     callback : callable, optional
         Called with a `Growth` after each token: `growth.newest` has the token of each sequence, `growth.stop()` ends.
+    stop : threading.Event, optional
+        For another thread, which sets it: nothing is written after the token that is being made, a prompt is not read
+        to its end, and perplexities that are not known a second later stay NaN.
     with_perplexity : bool
         Whether to compute each design's perplexity; it comes nearly for free.
     progress : bool, optional
@@ -120,16 +127,18 @@ def generate(
     network = in_precision(source.model, settings.precision)
     shown = sys.stderr.isatty() if progress is None else progress
     began = time.perf_counter()
-    growth = _watched(network, opening, settings, eos, callback, tail if with_perplexity else [], shown)
+    growth = _watched(network, opening, settings, eos, callback, tail if with_perplexity else [], stop, shown)
     seconds = time.perf_counter() - began
     designs = _designs(growth, layout, source.tokenizer)
+    over = None if stop is None else Over(stop, GRACE)
     fidelity, stopped = None, growth.stopped
     if with_perplexity:
         try:
-            values = _perplexities(growth, designs, layout, source.tokenizer, network)
+            values = _perplexities(growth, designs, layout, source.tokenizer, network, over)
             designs = [replace(design, perplexity=value) for design, value in zip(designs, values, strict=True)]
             if settings.precision != "float32":
-                fidelity = _fidelity(designs, settings.precision, layout, source)
+                fidelity = _fidelity(designs, settings.precision, layout, source, over)
+            stopped = stopped or (over is not None and over())
         except KeyboardInterrupt:
             stopped = True  # the proteins are there; what is not known of them is NaN
     if fidelity is not None:
@@ -202,10 +211,17 @@ def _closing(layout: Layout) -> str:
 
 
 def _watched(
-    model: Any, opening: list[int], settings: Settings, eos: Optional[int], callback: Any, tail: list[int], shown: bool
+    model: Any,
+    opening: list[int],
+    settings: Settings,
+    eos: Optional[int],
+    callback: Any,
+    tail: list[int],
+    stop: Optional[Event],
+    shown: bool,
 ) -> Growth:
     if not shown:
-        return grow(model, opening, settings, eos, callback, tail)
+        return grow(model, opening, settings, eos, callback, tail, stop)
     from tqdm.auto import tqdm
 
     with tqdm(total=settings.max_length - len(opening), unit="token", desc=f"{settings.n} proteins") as bar:
@@ -215,7 +231,7 @@ def _watched(
             if callback is not None:
                 callback(growth)
 
-        return grow(model, opening, settings, eos, told, tail)
+        return grow(model, opening, settings, eos, told, tail, stop)
 
 
 def _designs(growth: Growth, layout: Layout, tokenizer: Any) -> list[Design]:
@@ -252,8 +268,10 @@ def _opening(growth: Growth) -> tuple[Choice, ...]:
     return tuple(Choice(token, value, math.nan) for token, value in zip(growth.prompt, known, strict=True))
 
 
-def _perplexities(growth: Growth, designs: list[Design], layout: Layout, tokenizer: Any, model: Any) -> list[float]:
-    """The perplexity of each design, as `perplexity` gives it.
+def _perplexities(
+    growth: Growth, designs: list[Design], layout: Layout, tokenizer: Any, model: Any, over: Optional[Over]
+) -> list[float]:
+    """The perplexity of each design, as `perplexity` gives it; NaN for one of which nothing was written.
 
     The model's own tokens were scored when they were chosen. Where the tokenizer cuts the finished text into the same
     tokens, which is the rule for a large model, nothing is computed again.
@@ -262,7 +280,7 @@ def _perplexities(growth: Growth, designs: list[Design], layout: Layout, tokeniz
     positions = positions_of(model)
     again: dict[int, list[int]] = {}
     for i, design in enumerate(designs):
-        if not design.sequence:
+        if not design.sequence or not design.choices:
             continue
         ids = layout.ids(tokenizer, layout.whole(design.sequence))
         known = growth.ids(i)
@@ -274,17 +292,21 @@ def _perplexities(growth: Growth, designs: list[Design], layout: Layout, tokeniz
             values[i] = math.exp(-math.fsum(scores) / len(scores))
         elif positions is None or len(ids) <= positions:
             again[i] = ids
-    found = mean_nats(list(again.values()), model)
+    found = mean_nats(list(again.values()), model, over=over)
     for i, nats in zip(again, found.tolist(), strict=True):
         values[i] = math.exp(nats)
     return values
 
 
-def _fidelity(designs: list[Design], precision: str, layout: Layout, source: Generator) -> Optional[Fidelity]:
+def _fidelity(
+    designs: list[Design], precision: str, layout: Layout, source: Generator, over: Optional[Over]
+) -> Optional[Fidelity]:
     sample = [design for design in designs if design.perplexity == design.perplexity][:COMPARED]
     if not sample:
         return None
     rows = [layout.ids(source.tokenizer, layout.whole(design.sequence)) for design in sample]
-    exact = [math.exp(nats) for nats in mean_nats(rows, in_precision(source.model, "float32")).tolist()]
+    exact = [math.exp(nats) for nats in mean_nats(rows, in_precision(source.model, "float32"), over=over).tolist()]
+    if any(map(math.isnan, exact)):
+        return None  # it was stopped
     lighter = [design.perplexity for design in sample]
     return Fidelity(precision, len(sample), sum(lighter) / len(lighter), sum(exact) / len(exact))
