@@ -279,6 +279,24 @@ def test_what_is_read_from_the_middle_is_what_is_read_from_the_start(stand_in, n
         assert all(c.before == pytest.approx(fresh[c.id], rel=1e-3) for c in found.candidates)
 
 
+def test_going_back_in_a_text_leaves_what_was_read_as_it_was(stand_in, natural):
+    tokenizer, model = stand_in
+    going = Explorer(tokenizer, model)
+    ids = going.opening(natural[-1])
+    for part in (ids, ids[:20], [*ids, 300, 301], ids[:40], ids[:21], [*ids, 300, 301, 302]):
+        fresh = {c.id: c.before for c in Explorer(tokenizer, model).after(part, PLAIN, shown=512).candidates}
+        found = going.after(part, PLAIN, shown=512)
+        assert all(c.before == pytest.approx(fresh[c.id], rel=1e-3) for c in found.candidates)
+
+
+def test_each_precision_has_scores_of_its_own(stand_in):
+    explorer = explorer_of(stand_in)
+    ids = explorer.opening(MOTIF)
+    exact, lighter = (explorer.after(ids, replace(PLAIN, precision=one)) for one in ("float32", "int8"))
+    assert exact != lighter and exact == explorer.after(ids, PLAIN)
+    assert lighter.candidates[0].before == pytest.approx(exact.candidates[0].before, rel=0.2)
+
+
 def test_a_cache_that_cannot_be_shortened_is_not():
     class Other:
         layers = (object(),)

@@ -385,6 +385,17 @@ def test_a_model_by_name_is_loaded_once_and_said(monkeypatch, capsys):
     assert "Loading" not in capsys.readouterr().err
 
 
+def test_a_generator_is_taken_as_it_is_and_its_designs_are_those_of_its_name(monkeypatch):
+    monkeypatch.setenv("BIOLLM_MODELS", "embedded")
+    held = loading.load_generator("nferruz/ProtGPT2")
+    by_name = generate(None, 2, seed=1, max_length=20, **LOADED)
+    loading.forget()  # whoever holds it still has it
+    made = generate(None, 2, seed=1, max_length=20, model=held, **LOADED)
+    assert loading.generator_of(held) is held
+    assert str(made.designs) == str(by_name.designs)  # NaN is what it is
+    assert (made.settings, made.model, made.source) == (by_name.settings, by_name.model, by_name.source)
+
+
 def test_a_loaded_model_goes_by_the_name_that_others_know_it_by(ten):
     assert ten.settings.model == "nferruz/ProtGPT2"
     assert ten.made_with == "stand-in for nferruz/ProtGPT2" and ten.source == "embedded"

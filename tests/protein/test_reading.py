@@ -96,6 +96,16 @@ def test_bytes_in_any_order_agree_with_the_text_as_a_whole(stand_in):
         assert "".join(map(pieces, ids)) == residues_of(text).sequence
 
 
+def test_letters_of_a_special_token_are_no_residues(stand_in):
+    import copy
+
+    tokenizer = copy.deepcopy(stand_in[0])
+    tokenizer.add_special_tokens({"cls_token": "<CLS>"})
+    pieces = Pieces(tokenizer)
+    assert pieces(tokenizer.cls_token_id) == "" and pieces.text(tokenizer.cls_token_id) == "<CLS>"
+    assert pieces.kind(tokenizer.cls_token_id) == "other"
+
+
 def test_a_token_is_looked_up_once(stand_in):
     tokenizer, _ = stand_in
     asked = []
