@@ -41,17 +41,19 @@ class Work:
         Its result or its exception is what `result` gives.
     said
         Called with each line that the thread prints: elsewhere it would land in whatever cell is the newest.
+    name
+        What it does, for sentences: "training".
     """
 
-    def __init__(self, function: Callable[[], Any], said: Callable[[str], None]) -> None:
-        self.function, self.said = function, said
+    def __init__(self, function: Callable[[], Any], said: Callable[[str], None], name: str = "training") -> None:
+        self.function, self.said, self.name = function, said, name
         self.value: Any = None
         self.error: Optional[BaseException] = None
         self._over = False
         self._after: Optional[Callable[[], None]] = None
         self._turn = threading.Lock()
         context = contextvars.copy_context()
-        self.thread = threading.Thread(target=context.run, args=(self._run,), name="training", daemon=True)
+        self.thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True)
 
     def begin(self) -> None:
         if self.thread.ident is None:
@@ -93,8 +95,8 @@ class Work:
 class Interrupts:
     """The notebook's own interrupt, while a cell waits: the first asks to stop, the second leaves the cell."""
 
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self.stop, self.count = stop, 0
+    def __init__(self, stop: Callable[[], None], name: str) -> None:
+        self.stop, self.name, self.count = stop, name, 0
         self._before: Any = None
         self._held = False
 
@@ -118,7 +120,7 @@ class Interrupts:
     def leave(self) -> None:
         """Raise what a second interrupt asks for."""
         if self.count > 1:
-            raise KeyboardInterrupt("The cell was left; training ends by itself after the step at hand.")
+            raise KeyboardInterrupt(f"The cell was left; {self.name} ends by itself after the step at hand.")
 
 
 def pump() -> Any:
@@ -147,11 +149,14 @@ def heard_beside(widget: Any) -> Iterator[None]:
     if not hasattr(comm, "_reply_subshell_for"):
         yield
         return
+    comm._biollm_heard = getattr(comm, "_biollm_heard", 0) + 1  # one within another
     comm._reply_subshell_for = lambda data, asked: asked
     try:
         yield
     finally:
-        del comm._reply_subshell_for
+        comm._biollm_heard -= 1
+        if not comm._biollm_heard:
+            del comm._reply_subshell_for
 
 
 class _OpenLock(contextlib.nullcontext):
@@ -180,7 +185,7 @@ async def wait(work: Work, tick: Callable[[], None], stop: Callable[[], None]) -
         At the second interrupt.
     """
     events = pump()
-    with Interrupts(stop) as interrupts:
+    with Interrupts(stop, work.name) as interrupts:
         work.begin()  # not before: an interrupt would leave it alone
         if events is None:
             await _loop(work, tick, stop, interrupts, None)
@@ -209,7 +214,7 @@ async def _loop(
 def wait_here(work: Work, tick: Callable[[], None], stop: Callable[[], None]) -> Any:
     """The same for a cell that does not await: it blocks, and lets events through by itself."""
     events = pump()
-    with Interrupts(stop) as interrupts:
+    with Interrupts(stop, work.name) as interrupts:
         work.begin()
         if events is None:
             _turn(work, tick, interrupts, lambda _: None)

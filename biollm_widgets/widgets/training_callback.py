@@ -16,7 +16,8 @@ from biollm_widgets.runs.resuming import line_that_resumes
 from biollm_widgets.runs.session import Watch
 from biollm_widgets.runs.stopping import trainers_under_way
 from biollm_widgets.widgets import beside
-from biollm_widgets.widgets.training_busy import Busy, Control, busy_with
+from biollm_widgets.widgets.busy import busy_with
+from biollm_widgets.widgets.training_busy import Control, TrainingBusy
 from biollm_widgets.widgets.training_run import tell_failure
 
 POLL = 0.1  # seconds between two looks for clicks where training has the main thread
@@ -38,7 +39,7 @@ class Together(TrainerCallback):
         on_main = threading.current_thread() is threading.main_thread()
         control = Control(trainer=next(trainers_under_way(sys._getframe()), None))
         with ExitStack() as kept:  # also when the next lines fail
-            kept.enter_context(Busy(progress, control, pumped=False))
+            kept.enter_context(TrainingBusy(progress, control, pumped=False))
             watch = Watch(
                 progress._hear_event,
                 control.request,

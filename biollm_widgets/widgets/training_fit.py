@@ -1,79 +1,76 @@
-"""Where a training runs: beside a notebook that waits for it, or in the foreground with a bar."""
+"""How a training is watched: in a thread of its own whose events a page hears of, or in the foreground with a bar."""
 
 from __future__ import annotations
 
-import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Hashable
 from typing import Any, Optional
 
 from biollm_widgets.runs.terminal import TerminalBar
 from biollm_widgets.widgets import beside
-from biollm_widgets.widgets.training_busy import Busy, Control
+from biollm_widgets.widgets.busy import Busy
+from biollm_widgets.widgets.training_busy import Control, TrainingBusy
 
 
-class Fitting(Coroutine):
-    """A training that begins when it is awaited; until then, a sentence that says so."""
+class TrainingRun:
+    """A training, once; its kinds give `go`.
 
-    def __init__(self, progress: Any, run: Any) -> None:
-        self._progress, self._run = progress, run
-        self._inner: Optional[Coroutine[Any, Any, Any]] = None
+    Attributes
+    ----------
+    call : str
+        How it was called, for sentences.
+    stop : threading.Event or None
+        Another way to ask for a stop.
+    marks : list
+        What nobody else may train meanwhile.
+    """
 
-    def _started(self) -> Coroutine[Any, Any, Any]:
-        if self._inner is None:
-            self._inner = _fit(self._progress, self._run)
-        return self._inner
+    call: str
+    stop: Optional[threading.Event] = None
 
-    def send(self, value: Any) -> Any:
-        return self._started().send(value)
+    @property
+    def alone(self) -> bool:
+        """Whether this process is the only one that trains."""
+        return True
 
-    def throw(self, *error: Any) -> Any:
-        return self._started().throw(*error)
+    @property
+    def marks(self) -> list[Hashable]:
+        raise NotImplementedError
 
-    def close(self) -> None:
-        if self._inner is not None:
-            self._inner.close()
+    def go(self, progress: Any, control: Control, hear: Callable[[dict[str, Any]], None]) -> Any:
+        """Train here, and tell what happens."""
+        raise NotImplementedError
 
-    def __await__(self) -> Generator[Any, Any, Any]:
-        return self._started().__await__()
+    def busy(self, progress: Any, pumped: bool) -> Busy:
+        return TrainingBusy(progress, Control(self.stop), self.marks, pumped)
 
-    def __repr__(self) -> str:
-        call = self._run.call.removeprefix("await ")
-        return f"Nothing has begun yet: write await in front, as in `await {call}(...)`."
+    def work(self, progress: Any, control: Control) -> beside.Work:
+        hear = _heard(progress, control)
+        return beside.Work(
+            lambda: self.go(progress, control, hear),
+            lambda line: hear({"event": "say", "time": time.time(), "words": line}),
+            "training",
+        )
 
+    def in_foreground(self, progress: Any) -> Any:
+        with self.busy(progress, pumped=False) as busy:
+            # A graded notebook shows what goes to stderr as if it were an error.
+            bar = TerminalBar(progress._sheet.log, sys.stdout if beside.in_kernel() else sys.stderr)
 
-async def _fit(progress: Any, run: Any) -> Any:
-    if not _has_a_page(run):
-        return _run_in_foreground(progress, run)
-    with Busy(progress, Control(run.stop), run.marks) as busy:
-        progress._show()
-        busy.work = _work(progress, run, busy.control)
-        return await beside.wait(busy.work, progress._tick, progress._ask_to_stop)
+            def hear(event: dict[str, Any]) -> None:
+                progress._hear_event(event)
+                with progress._turn:
+                    progress._drain()
+                bar.log = progress._sheet.log
+                bar(event)
 
-
-def run_here(progress: Any, run: Any) -> Any:
-    """Train, and come back when it is done."""
-    if not _has_a_page(run):
-        return _run_in_foreground(progress, run)
-    with Busy(progress, Control(run.stop), run.marks) as busy:
-        progress._show()
-        busy.work = _work(progress, run, busy.control)
-        with beside.heard_beside(progress):
-            return beside.wait_here(busy.work, progress._tick, progress._ask_to_stop)
-
-
-def _has_a_page(run: Any) -> bool:
-    """Whether somebody may look on and click: not in a script, not while a notebook is graded, not in one of many."""
-    return beside.in_kernel() and not os.environ.get("NBGRADER_EXECUTION") and run.alone
-
-
-def _work(progress: Any, run: Any, control: Control) -> beside.Work:
-    hear = _heard(progress, control)
-    return beside.Work(
-        lambda: run.go(progress, control, hear),
-        lambda line: hear({"event": "say", "time": time.time(), "words": line}),
-    )
+            try:
+                with busy.control.request:  # Ctrl-C and SIGTERM end it after the step at hand
+                    return self.go(progress, busy.control, hear)
+            finally:
+                bar.close()
 
 
 def _heard(progress: Any, control: Control) -> Callable[[dict[str, Any]], None]:
@@ -84,22 +81,3 @@ def _heard(progress: Any, control: Control) -> Callable[[dict[str, Any]], None]:
             progress._hear_event(event)
 
     return hear
-
-
-def _run_in_foreground(progress: Any, run: Any) -> Any:
-    with Busy(progress, Control(run.stop), run.marks, pumped=False) as busy:
-        # A graded notebook shows what goes to stderr as if it were an error.
-        bar = TerminalBar(progress._sheet.log, sys.stdout if beside.in_kernel() else sys.stderr)
-
-        def hear(event: dict[str, Any]) -> None:
-            progress._hear_event(event)
-            with progress._turn:
-                progress._drain()
-            bar.log = progress._sheet.log
-            bar(event)
-
-        try:
-            with busy.control.request:  # Ctrl-C and SIGTERM end it after the step at hand
-                return run.go(progress, busy.control, hear)
-        finally:
-            bar.close()

@@ -87,14 +87,14 @@ class TrainingProgress(Live):
         InputError
             When this progress or this Trainer is at work already, or it is no Trainer.
         """
-        from biollm_widgets.widgets.training_fit import Fitting
+        from biollm_widgets.widgets.running import Awaited
         from biollm_widgets.widgets.training_run import TrainerRun
 
-        return Fitting(self, TrainerRun(trainer, resume_from_checkpoint, given, "await progress.fit"))
+        return Awaited(self, TrainerRun(trainer, resume_from_checkpoint, given, "await progress.fit"))
 
     def fit_sync(self, trainer: Trainer, resume_from_checkpoint: Any = None, **given: Any) -> Any:
         """The same where nothing can be awaited; returns when training is done."""
-        from biollm_widgets.widgets.training_fit import run_here
+        from biollm_widgets.widgets.running import run_here
         from biollm_widgets.widgets.training_run import TrainerRun
 
         return run_here(self, TrainerRun(trainer, resume_from_checkpoint, given, "progress.fit_sync"))
@@ -108,14 +108,14 @@ class TrainingProgress(Live):
         -------
         FinetuneResult
         """
-        from biollm_widgets.widgets.training_fit import Fitting
+        from biollm_widgets.widgets.running import Awaited
         from biollm_widgets.widgets.training_run import FinetuneRun
 
-        return Fitting(self, FinetuneRun(data_path, flags, "await progress.finetune"))
+        return Awaited(self, FinetuneRun(data_path, flags, "await progress.finetune"))
 
     def finetune_sync(self, data_path: Any, **flags: Any) -> FinetuneResult:
         """The same where nothing can be awaited."""
-        from biollm_widgets.widgets.training_fit import run_here
+        from biollm_widgets.widgets.running import run_here
         from biollm_widgets.widgets.training_run import FinetuneRun
 
         return run_here(self, FinetuneRun(data_path, flags, "progress.finetune_sync"))

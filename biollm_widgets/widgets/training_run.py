@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from transformers import Trainer
 
@@ -18,12 +17,11 @@ from biollm_widgets.runs.session import Session, Watch
 from biollm_widgets.runs.stopping import Stopped
 from biollm_widgets.runs.words import failure
 from biollm_widgets.widgets.training_busy import Control
+from biollm_widgets.widgets.training_fit import TrainingRun
 
 
-class TrainerRun:
+class TrainerRun(TrainingRun):
     """`trainer.train(...)`."""
-
-    stop: Optional[threading.Event] = None  # another way to ask for a stop
 
     def __init__(self, trainer: Any, resume: Any, given: dict[str, Any], call: str) -> None:
         if not isinstance(trainer, Trainer):
@@ -33,16 +31,13 @@ class TrainerRun:
 
     @property
     def alone(self) -> bool:
-        """Whether this process is the only one that trains."""
         return self.trainer.args.world_size == 1
 
     @property
     def marks(self) -> list[Hashable]:
-        """What nobody else may train meanwhile."""
         return [id(self.trainer), *_folder(self.trainer.args.output_dir)]
 
     def go(self, progress: Any, control: Control, hear: Callable[[dict[str, Any]], None]) -> Any:
-        """Train here, and tell what happens."""
         watch = Watch(
             hear,
             control.request,
@@ -59,22 +54,18 @@ class TrainerRun:
             raise
 
 
-class FinetuneRun:
+class FinetuneRun(TrainingRun):
     """`bio.finetune(...)`."""
-
-    alone = True
 
     def __init__(self, data_path: Any, flags: dict[str, Any], call: str) -> None:
         self.data_path, self.flags, self.call = data_path, flags, call
-        self.stop: Optional[threading.Event] = flags.get("stop")
+        self.stop = flags.get("stop")
 
     @property
     def marks(self) -> list[Hashable]:
-        """What nobody else may train meanwhile."""
         return _folder(self.flags.get("output_dir"))
 
     def go(self, progress: Any, control: Control, hear: Callable[[dict[str, Any]], None]) -> Any:
-        """Fine-tune here, and tell what happens."""
         from biollm_widgets.dna.finetuning import finetune
 
         recorder = Recorder(

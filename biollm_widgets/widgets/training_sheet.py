@@ -55,6 +55,10 @@ class TrainingSheet:
         self.runs[0] = RunLog(self.log.given, self.log.given_labels)
         self.notice = None
 
+    def rest(self) -> None:
+        """The run has ended, however it did: nothing can be stopped any more."""
+        self.steered = self.stopping = self.pausing = False
+
     @property
     def log(self) -> RunLog:
         """The run that all others are compared with."""
