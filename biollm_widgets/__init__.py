@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from biollm_widgets.protein.scoring import perplexity
     from biollm_widgets.sequences import clean_dna, clean_protein, read_fasta
     from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, tokenize
+    from biollm_widgets.widgets.protein_panel import ProteinPanel
     from biollm_widgets.widgets.token_view import TokenView
     from biollm_widgets.widgets.training_progress import TrainingProgress
 
@@ -44,6 +45,7 @@ _HOMES = {
     "DNABert2Model": "models.dnabert2",
     "InputError": "errors",
     "KmerTokenizer": "tokenization",
+    "ProteinPanel": "widgets.protein_panel",
     "TokenView": "widgets.token_view",
     "TrainingProgress": "widgets.training_progress",
     "classify": "dna.classification",
@@ -72,6 +74,7 @@ __all__ = [
     "DNABert2Model",
     "InputError",
     "KmerTokenizer",
+    "ProteinPanel",
     "TokenView",
     "TrainingProgress",
     "classify",

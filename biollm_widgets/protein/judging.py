@@ -64,6 +64,7 @@ _TEXTS = (
 _CHOICES = ("prompt_kept", "prompt_repeated", "nearest_more_than_chance")
 # Letter by letter, unrelated proteins share 4 to 9 residues with 4.3 million; real relatives may share this.
 RECITED = 20
+DECEIVES = "Low perplexity, but"  # how `why` begins where the model's word is not to be trusted
 
 
 def judge(
@@ -307,4 +308,4 @@ def _why(concerns: Sequence[_Concern], low: bool) -> str:
     if not concerns:
         return ""
     verdict = concerns[0].verdict
-    return f"Low perplexity, but {verdict}." if low else f"{verdict[0].upper()}{verdict[1:]}."
+    return f"{DECEIVES} {verdict}." if low else f"{verdict[0].upper()}{verdict[1:]}."

@@ -1,0 +1,3 @@
+// A part of the page of ProteinPanel: sampling.
+
+export {};
