@@ -156,3 +156,15 @@ def fitted(words: str, room: float, size: float, bold: bool = False) -> str:
     while len(words) > 1 and wide(words + "…", size, bold) > room:
         words = words[:-1]
     return words.rstrip() + "…"
+
+
+def wrapped(words: str, room: float, size: float) -> list[str]:
+    """The words in lines that are no wider than `room`, where no single word is; a number keeps its percent sign."""
+    lines = [""]
+    for word in " ".join(words.split()).replace(" %", "\u00a0%").split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and wide(longer, size) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from biollm_widgets.widgets import colours, training_marks
-from biollm_widgets.widgets.axes import Axis, axis_of, fitted, number, said, step_axis, wide
+from biollm_widgets.widgets.axes import Axis, axis_of, fitted, number, said, step_axis, wide, wrapped
 from biollm_widgets.widgets.colours import Colour
 from biollm_widgets.widgets.confusion_picture import Confusion
 from biollm_widgets.widgets.picture import Picture
@@ -97,7 +97,7 @@ class _Drawing:
             words = "Nothing has been trained yet. Start with"
         elif phase in ("stopped", "finished", "failed"):
             words = "This run ended before it logged a loss."
-        for line in _wrapped(words, self.right - MARGIN, 13):
+        for line in wrapped(words, self.right - MARGIN, 13):
             self.picture.text(MARGIN, self.y + 16, line, colour=colours.QUIET)
             self.y += 20
         if phase == "idle":
@@ -404,14 +404,3 @@ def _spread(places: Sequence[float], tall: float, low: float, high: float) -> li
         middle = min(max(sum(held) / 2, low + tall / 2), high - tall / 2)
         held[first], held[1 - first] = middle - tall / 2, middle + tall / 2
     return held
-
-
-def _wrapped(words: str, room: float, size: float) -> list[str]:
-    lines = [""]
-    for word in words.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and wide(longer, size) > room:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from biollm_widgets.widgets.axes import MOST, axis_of, fitted, number, said, step_axis, ticks, wide
+from biollm_widgets.widgets.axes import MOST, axis_of, fitted, number, said, step_axis, ticks, wide, wrapped
 
 
 @pytest.mark.parametrize(
@@ -138,3 +138,11 @@ def test_words_are_cut_to_their_room() -> None:
     assert cut.endswith("…") and wide(cut, 11) <= 60 and len(cut) > 5
     assert fitted("abc", 0, 11) == "a…"
     assert fitted("two\nlines", 100, 11) == "two lines"
+
+
+def test_words_are_wrapped_where_there_is_no_more_room_and_a_percent_sign_stays_with_its_number() -> None:
+    lines = wrapped("more A (30.0 % instead of 8.3 %), less  of\neverything", 90, 11)
+    assert " ".join(lines).replace("\u00a0", " ") == "more A (30.0 % instead of 8.3 %), less of everything"
+    assert len(lines) > 3 and all(wide(line, 11) <= 90 for line in lines)
+    assert not any(line.startswith("%") for line in lines)
+    assert wrapped("unbreakable", 5, 11) == ["unbreakable"] and wrapped("", 5, 11) == [""]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 from typing import Any, Optional
 from xml.etree import ElementTree
 
 import pytest
 
 from biollm_widgets.widgets import colours
-from biollm_widgets.widgets.axes import wide
 from biollm_widgets.widgets.colours import Shade, contrast
 from biollm_widgets.widgets.confusion_picture import Confusion, shade_of
 from biollm_widgets.widgets.picture import Area, Circle, Line, Path, Picture, Rectangle, Text
 from biollm_widgets.widgets.training_marks import DASH, LINES, WORDS
 from biollm_widgets.widgets.training_picture import describe, draw_progress, progress_tables
 from biollm_widgets.widgets.twin import twin
+from tests.widgets.drawn import sound, texts, words
 
 TRAINING, EVALUATION = LINES[0], LINES[1]
 
@@ -55,14 +54,6 @@ def a_shot(*runs: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**shot, **changes}
 
 
-def texts(picture: Picture) -> list[Text]:
-    return [item for item in picture.items if isinstance(item, Text)]
-
-
-def words(picture: Picture) -> list[str]:
-    return [item.words for item in texts(picture)]
-
-
 def paths(picture: Picture, colour: Any, dash: Any = None) -> list[Path]:
     """Curves of this colour; the samples of a legend are one stroke 28 wide."""
     found = [i for i in picture.items if isinstance(i, Path) and i.colour == colour and i.dash == dash]
@@ -71,40 +62,6 @@ def paths(picture: Picture, colour: Any, dash: Any = None) -> list[Path]:
 
 def circles(picture: Picture, colour: Any) -> list[Circle]:
     return [item for item in picture.items if isinstance(item, Circle) and item.fill == colour]
-
-
-def box(item: Text) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of words, as wide as fonts make them at most."""
-    across = wide(item.words, item.size, item.weight >= 600) * 0.92
-    left = {"start": item.x, "middle": item.x - across / 2, "end": item.x - across}[item.anchor]
-    return left, item.y - item.size * 0.74, left + across, item.y + item.size * 0.2
-
-
-def sound(picture: Picture) -> None:
-    """All is inside the picture, finite, and no words lie over others."""
-    for item in picture.items:
-        places: list[tuple[float, float]] = []
-        if isinstance(item, (Rectangle,)):
-            places = [(item.x, item.y), (item.x + item.width, item.y + item.height)]
-            assert item.width >= 0 and item.height >= 0
-        elif isinstance(item, Line):
-            places = [(item.x1, item.y1), (item.x2, item.y2)]
-        elif isinstance(item, Path):
-            places = [place for piece in item.pieces for place in piece]
-        elif isinstance(item, Area):
-            places = list(item.points)
-        elif isinstance(item, Circle):
-            places = [(item.x - item.radius, item.y - item.radius), (item.x + item.radius, item.y + item.radius)]
-        elif isinstance(item, Text):
-            left, top, right, bottom = box(item)
-            places = [(left, top), (right, bottom)]
-            assert item.size in (11, 13, 16)
-        for x, y in places:
-            assert math.isfinite(x) and 0 <= x <= picture.width, item
-            assert math.isfinite(y) and 0 <= y <= picture.height, item
-    for one, other in combinations(texts(picture), 2):
-        a, b = box(one), box(other)
-        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], (one.words, other.words)
 
 
 def test_losses_evaluations_and_learning_rate_lie_over_one_axis_of_steps() -> None:
