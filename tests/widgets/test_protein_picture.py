@@ -91,6 +91,7 @@ def test_each_residue_has_a_bar_of_its_share_beside_the_backgrounds() -> None:
     # The tick's number is the share that is drawn there.
     tick = next(item for item in texts(picture) if item.words == "10")
     assert (bottom - (tick.y - 4)) / scale == pytest.approx(0.10, abs=0.002)
+    assert "30 %" in words(picture)
 
 
 def test_errors_reach_two_standard_errors_to_each_side_and_none_below_nothing() -> None:
@@ -129,6 +130,7 @@ def test_each_design_lies_at_its_length_and_perplexity_and_its_mark_tells_how_it
     numbers = {item.words: item for item in texts(picture) if item.words in ("1", "2", "3")}
     for name, (x, y, _) in (("3", three), ("1", one), ("2", two)):
         assert abs(numbers[name].x - x) < 20 and abs(numbers[name].y - y) < 20
+    assert numbers["1"].x < one[0] and numbers["3"].x > three[0]  # at the right edge there is no room for it
     plain = words(draw_proteins(a_shot([ROWS[2]])))
     assert "cut off" not in plain and "low perplexity, but look at why" not in plain
 
