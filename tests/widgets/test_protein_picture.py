@@ -130,9 +130,15 @@ def test_each_design_lies_at_its_length_and_perplexity_and_its_mark_tells_how_it
     numbers = {item.words: item for item in texts(picture) if item.words in ("1", "2", "3")}
     for name, (x, y, _) in (("3", three), ("1", one), ("2", two)):
         assert abs(numbers[name].x - x) < 20 and abs(numbers[name].y - y) < 20
-    assert numbers["1"].x < one[0] and numbers["3"].x > three[0]  # at the right edge there is no room for it
     plain = words(draw_proteins(a_shot([ROWS[2]])))
     assert "cut off" not in plain and "low perplexity, but look at why" not in plain
+
+
+def test_a_number_keeps_inside_the_chart() -> None:
+    picture = draw_proteins(a_shot([a_row(0, 8.0, 80), a_row(1233, 97.0, 254)]))
+    place = {item.words: item for item in texts(picture)}
+    *_, (first, _, _), (last, _, _) = marks(picture)
+    assert place["1"].x > first and place["1234"].x < last  # there is no room for it at the right edge
 
 
 def test_of_many_designs_none_has_a_number() -> None:
