@@ -16,8 +16,10 @@ from biollm_widgets.widgets import protein_files, protein_table
 from biollm_widgets.widgets import protein_words as words
 from biollm_widgets.widgets.base import answers, module, refuse_unknown, sheet
 from biollm_widgets.widgets.live import Live
+from biollm_widgets.widgets.picture import Picture
 from biollm_widgets.widgets.protein_ask import KEYS, Ask
 from biollm_widgets.widgets.protein_model import Model
+from biollm_widgets.widgets.protein_picture import describe, draw_proteins
 from biollm_widgets.widgets.protein_sheet import ProteinSheet
 from biollm_widgets.widgets.twin import Table, twin
 
@@ -331,11 +333,7 @@ class ProteinPanel(Live):
             protein_files.chosen(self.generation, designs), self.to_frame(), kind, bool(msa_free)
         )
 
-    def _draw(self) -> Any:
-        try:
-            from biollm_widgets.widgets.protein_picture import draw_proteins
-        except ImportError as problem:
-            raise InputError("There is no picture of proteins yet.") from problem
+    def _draw(self) -> Picture:
         return draw_proteins(self._now())
 
     # For `base.Widget`.
@@ -347,26 +345,17 @@ class ProteinPanel(Live):
         if shot["composition"]:
             notes.append(shot["composition"]["all"]["words"])
         notes += [f"{row['name']}: {row['why']}" for row in shot["table"]["rows"][:10] if row["why"]]
-        picture, described = None, ""
-        if shot["growth"]:
-            picture, described = self._picture_of(shot)
+        drawn = bool(shot["growth"])  # there is nothing to see of no proteins
         return twin(
             shot["title"],
-            picture,
-            described,
+            draw_proteins(shot) if drawn else None,
+            describe(shot) if drawn else "",
             tables=_tables(shot),
             notes=[note for note in notes if note],
             details=_details(shot),
             class_name=self._twin,
             saved=saved,
         )
-
-    def _picture_of(self, shot: dict[str, Any]) -> tuple[Any, str]:
-        try:
-            from biollm_widgets.widgets.protein_picture import describe, draw_proteins
-        except ImportError:
-            return None, ""
-        return draw_proteins(shot), describe(shot)
 
     def _plain(self) -> str:
         return f"{self._sheet.title}."

@@ -96,7 +96,7 @@ class Generating(_Work):
             hear({"event": "end", "state": "stopped", "words": ["Cancelled before the first token was written."]})
             return _nothing(panel, settings)
         except BaseException as error:
-            _tell_failure(panel, hear, error, settings)
+            _tell_failure(panel, hear, error, settings.as_dict())
             raise
         hear({"event": "made", "generation": made})
         judged = _judge(panel, made, control, hear)
@@ -148,7 +148,7 @@ class Judging(_Work):
             hear({"event": "end", "state": "stopped", "words": ["Cancelled: the known proteins were not read."]})
             return None
         except BaseException as error:
-            _tell_failure(panel, hear, error, panel._sheet.ask.settings)
+            _tell_failure(panel, hear, error, panel._sheet.ask.typed)
             raise
         if judged:
             hear({"event": "end", "state": "done", "words": []})
@@ -205,11 +205,11 @@ def _words_of_a_stop(made: Any, judged: bool) -> list[str]:
     return kept
 
 
-def _tell_failure(panel: Any, hear: Hear, error: BaseException, settings: Settings) -> None:
+def _tell_failure(panel: Any, hear: Hear, error: BaseException, settings: dict[str, Any]) -> None:
     """The last event of a work that broke off; the exception itself goes on to whoever called."""
     if not isinstance(error, (InputError, KeyboardInterrupt)):
         panel._keep_trouble("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-    hear({"event": "end", "state": "failed", "words": words.failure(error, settings.n, settings.max_length)})
+    hear({"event": "end", "state": "failed", "words": words.failure(error, settings["n"], settings["max_length"])})
 
 
 def _nothing(panel: Any, settings: Settings) -> Any:
@@ -229,5 +229,10 @@ def load(panel: Any) -> None:
             with prints_to(lambda line: panel._hear_event({"event": "say", "words": line})):
                 loading()
             panel._hear_event({"event": "loaded"})
+            error = panel._model.error
+            if error is not None and not panel._sheet.steered:  # otherwise it is told by what waits for the model
+                _tell_failure(panel, panel._hear_event, error, panel._sheet.ask.typed)
+            if not panel._sheet.steered:
+                panel._last_words()
 
     panel._model.begin(around)

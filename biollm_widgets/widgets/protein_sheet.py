@@ -49,6 +49,7 @@ class ProteinSheet:
         self._settings: Optional[Settings] = None  # of what grows
         self._began = 0.0
         self._judged = (0, 0)
+        self._broke_off = 0  # the token at which what is shown growing broke off
         self._grown: Optional[Grown] = None
         self._table: dict[str, Any] = {"columns": [], "rows": [], "made": None, "words": ""}
         self._composition: Optional[dict[str, Any]] = None
@@ -125,6 +126,7 @@ class ProteinSheet:
 
     def end(self, state: str, sentences: list[str]) -> None:
         """How it ended: "done", "stopped" or "failed"."""
+        self._broke_off = self._growth.steps if self._growth is not None else 0
         self.phase, self._growth = state, None
         self.notice = {"kind": state if state != "done" else "note", "words": sentences, "code": ""}
         if not sentences:
@@ -155,7 +157,7 @@ class ProteinSheet:
         if self.generation is not None:
             return protein_table.summary(self.generation)
         if self.phase == "failed":
-            return "Nothing came out"
+            return "Nothing came out" if not self._broke_off else f"It broke off at token {self._broke_off:,}"
         if self.phase == "stopped":
             return "Cancelled before the first token"
         return "No proteins yet: press Generate"
@@ -222,7 +224,7 @@ class ProteinSheet:
             seconds = time.monotonic() - self._began
             return words.growing(growth.steps, growth.most, alive, settings.n, seconds, tokens, settings.seed)
         if self.generation is not None:
-            return self.generation.finding
+            return words.result(self.generation)
         return ""
 
     def _doing(self, phase: str) -> str:
@@ -235,7 +237,7 @@ class ProteinSheet:
             return "Reading the prompt." if settings is not None and settings.prompt else "Beginning."
         if phase == "judging":
             done, of = self._judged
-            return f"Judging: {done:,} of {of:,}." if of else "Judging."
+            return f"Judging: {done:,} of {of:,}." if of else self.said or "Judging."
         return ""
 
     def _share(self) -> Optional[float]:

@@ -146,6 +146,22 @@ def growing(step: int, most: int, alive: int, n: int, seconds: float, tokens: in
     return " · ".join([*parts, f"seed {seed}"])
 
 
+def result(generation: Any) -> str:
+    """What the title does not say of a generation."""
+    residues = sum(design.residues for design in generation)
+    tokens = sum(len(design.choices) for design in generation)
+    ended = sum(design.finished for design in generation)
+    left_out = sum(design.left_out for design in generation)
+    parts = [count(residues, "residue"), f"{ended:,} ended by {'itself' if ended == 1 else 'themselves'}"]
+    parts.append(f"{generation.seconds:.1f} s")
+    if generation.seconds > 0:
+        parts.append(f"{tokens / generation.seconds:,.0f} tokens a second")
+    if left_out:
+        stand = "stands" if left_out == 1 else "stand"
+        parts.append(f"{count(left_out, 'thing')} that {stand} for no residue left out")
+    return " · ".join([*parts, f"seed {generation.settings.seed}"])
+
+
 def failure(error: BaseException, n: int, max_length: int) -> list[str]:
     """What an exception out of generating means, and what to do about it."""
     from biollm_widgets.errors import InputError

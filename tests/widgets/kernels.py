@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import sys
@@ -33,9 +34,15 @@ def trains():
 
 
 class Kernel:
-    """One of the Python that runs the test."""
+    """One of the Python that runs the test.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    begin
+        Its first cell; {tests} and {root} are folders to import from.
+    """
+
+    def __init__(self, begin: str = BEGIN) -> None:
         self.manager = KernelManager()
         spec: Any = self.manager.kernel_spec
         spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -46,13 +53,17 @@ class Kernel:
         self.subshell = self._make_subshell()
         self.comm: Optional[str] = None  # of the widget that was told of last
         self.shown: dict[str, Any] = {}  # what its page knows: phase, title, buttons, ...
+        self.sent: list[tuple[float, dict[str, Any]]] = []  # all that it was told, with the time
+        self.opened: list[tuple[str, dict[str, Any]]] = []  # widgets that were made, with their first state
+        self.answers: dict[str, dict[str, Any]] = {}  # by the number of the question
         self.printed: dict[str, str] = {}  # by cell; errors too
         self.over: set[str] = set()
+        self._numbers = itertools.count(1)
         self.open = True
         self.ear = threading.Thread(target=self._listen, daemon=True)
         self.ear.start()
         tests = Path(__file__).resolve().parents[1]
-        self.run(BEGIN.format(tests=str(tests), root=str(tests.parent)))
+        self.run(begin.format(tests=str(tests), root=str(tests.parent)))
 
     def close(self) -> None:
         self.open = False
@@ -82,12 +93,28 @@ class Kernel:
         """Wait until the page shows it."""
         self.wait(lambda: self.shown.get("phase") == name, seconds)
 
-    def click(self, verb: str) -> None:
-        content = {"comm_id": self.comm, "data": {"method": "custom", "content": {"ask": verb, "number": "t-1"}}}
-        message = self.client.session.msg("comm_msg", content)
+    def look(self) -> None:
+        """Be the page of the widget that was made last, as it was shown."""
+        self.comm, state = self.opened[-1]
+        self.shown = dict(state["_shot"])
+
+    def click(self, verb: str, **given: Any) -> str:
+        """Ask, as the page does; gives the number of the question."""
+        number = f"t-{next(self._numbers)}"
+        return self._say({"method": "custom", "content": {"ask": verb, "number": number, **given}}) and number
+
+    def ask(self, verb: str, seconds: float = 60, **given: Any) -> dict[str, Any]:
+        """Ask, and wait for the answer."""
+        number = self.click(verb, **given)
+        self.wait(lambda: number in self.answers, seconds)
+        return self.answers[number]
+
+    def _say(self, data: dict[str, Any]) -> bool:
+        message = self.client.session.msg("comm_msg", {"comm_id": self.comm, "data": data})
         if self.subshell:
             message["header"]["subshell_id"] = self.subshell
         self.client.shell_channel.send(message)
+        return True
 
     def interrupt(self) -> None:
         self.manager.interrupt_kernel()
@@ -110,10 +137,16 @@ class Kernel:
             cell = message["parent_header"].get("msg_id", "")
             if kind == "comm_msg" and content["data"].get("method") == "custom":
                 said = content["data"]["content"]
+                if content["comm_id"] == self.comm:
+                    self.sent.append((time.monotonic(), said))
+                if "answer" in said:
+                    self.answers[str(said["answer"])] = said
                 if "fresh" in said:
                     self.comm, self.shown = content["comm_id"], dict(said["fresh"])
                 elif "news" in said and content["comm_id"] == self.comm:
                     self.shown.update(said["news"])
+            elif kind == "comm_open" and "_shot" in content["data"].get("state", {}):
+                self.opened.append((content["comm_id"], content["data"]["state"]))
             elif kind == "stream":
                 self.printed[cell] = self.printed.get(cell, "") + content["text"]
             elif kind == "error":
