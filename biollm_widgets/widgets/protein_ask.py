@@ -111,18 +111,6 @@ class Ask:
         for key in AUTHORS:
             self.change(key, getattr(Settings, key))
 
-    def refuse_wrong(self) -> None:
-        """Nothing begins while something that was typed cannot be.
-
-        Raises
-        ------
-        InputError
-            Names the first.
-        """
-        for key in KEYS:
-            if key in self.wrong:
-                raise InputError(f"First mend {words.LABELS[key]}: {self.wrong[key][1]}")
-
     def checks(self, reader: Optional[Reader] = None) -> dict[str, dict[str, Any]]:
         """A sentence beside each field: {key: {"wrong": bool, "words": str}}, with what is typed where it is wrong."""
         found: dict[str, dict[str, Any]] = {key: {"wrong": False, "words": ""} for key in KEYS}

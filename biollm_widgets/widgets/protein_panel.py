@@ -146,9 +146,10 @@ class ProteinPanel(Live):
         from biollm_widgets.widgets.protein_run import Generating
 
         self._change(changes)
-        ask = self._sheet.ask
-        ask.refuse_wrong()
-        return Generating(ask.settings, call)
+        for key, check in self._sheet.checks.items():  # nothing begins while something that was typed cannot be
+            if check["wrong"]:
+                raise InputError(f"First mend {words.LABELS[key]}: {check['words']}")
+        return Generating(self._sheet.ask.settings, call)
 
     def _change(self, changes: dict[str, Any]) -> None:
         ask = self._sheet.ask
@@ -345,7 +346,7 @@ class ProteinPanel(Live):
         if shot["composition"]:
             notes.append(shot["composition"]["all"]["words"])
         notes += [f"{row['name']}: {row['why']}" for row in shot["table"]["rows"][:10] if row["why"]]
-        drawn = bool(shot["growth"])  # there is nothing to see of no proteins
+        drawn = bool(shot["table"]["rows"])  # there is nothing to see of no proteins
         return twin(
             shot["title"],
             draw_proteins(shot) if drawn else None,
@@ -376,7 +377,7 @@ class ProteinPanel(Live):
         for key, given in (changes if isinstance(changes, dict) else {}).items():
             sheet.ask.change(str(key), given)
         sheet.look_again()
-        return {"ask": dict(sheet.ask.typed), "checks": sheet._checks}
+        return {"ask": dict(sheet.ask.typed), "checks": sheet.checks}
 
     @answers("authors")
     def _answer_authors(self) -> dict:
@@ -388,7 +389,7 @@ class ProteinPanel(Live):
         from biollm_widgets.widgets.protein_run import load
 
         load(self)
-        return {"model": self._sheet._model, "checks": self._sheet._checks}
+        return {"model": self._sheet.about_model, "checks": self._sheet.checks}
 
     @answers("explore")
     def _answer_explore(self, design: Any = None, position: Any = None, shown: Any = SHOWN) -> dict:
@@ -420,7 +421,7 @@ class ProteinPanel(Live):
         made = self._design(design)
         frame = self._sheet.frame
         [record] = frame[frame["name"] == made.name].to_dict("records")
-        return protein_table.details(made, record, self._sheet._table["columns"])
+        return protein_table.details(made, record, self._sheet.table["columns"])
 
     @answers("generate")
     def _answer_generate(self) -> None:

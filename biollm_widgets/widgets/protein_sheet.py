@@ -29,6 +29,8 @@ class ProteinSheet:
         The last one of which something was written.
     frame : DataFrame or None
         Its designs in the order of the table.
+    table, checks, about_model : dict
+        As a page gets them.
     steered : bool
         Whether something is at work here that Cancel can reach.
     stopping : bool
@@ -51,10 +53,10 @@ class ProteinSheet:
         self._judged = (0, 0)
         self._broke_off = 0  # the token at which what is shown growing broke off
         self._grown: Optional[Grown] = None
-        self._table: dict[str, Any] = {"columns": [], "rows": [], "made": None, "words": ""}
+        self.table: dict[str, Any] = {"columns": [], "rows": [], "made": None, "words": ""}
         self._composition: Optional[dict[str, Any]] = None
-        self._model: dict[str, Any] = {}
-        self._checks: dict[str, Any] = {}
+        self.about_model: dict[str, Any] = {}
+        self.checks: dict[str, Any] = {}
         self.look_again()
         self._sent: dict[str, Any] = {}
         self._sent_grown: Optional[Grown] = None
@@ -71,14 +73,14 @@ class ProteinSheet:
             positions = positions_of(loaded.model)
             if self.reader is None:
                 self.reader = Reader(self.model.explorer, positions)
-        self._model = {
+        self.about_model = {
             "name": self.model.name,
             "words": loaded.path.said if loaded is not None else f"{self.model.name}, not loaded yet.",
             "loaded": loaded is not None,
             "vocabulary": None if loaded is None else loaded.model.config.vocab_size,
             "positions": positions,
         }
-        self._checks = self.ask.checks(self.reader)
+        self.checks = self.ask.checks(self.reader)
 
     def begin(self) -> None:
         """A work begins; what was made before stays until there is something new."""
@@ -100,7 +102,7 @@ class ProteinSheet:
     def growing(self, growth: Any) -> None:
         """The first tokens are there: from here on it is about these sequences."""
         self.generation = self.frame = self._composition = None
-        self._table = {**self._table, "rows": [], "made": None, "words": ""}
+        self.table = {**self.table, "rows": [], "made": None, "words": ""}
         self._growth, self._began = growth, time.monotonic()
         settings = self._settings or Settings()
         self._grown = Grown(self.model.explorer.pieces, settings.prompt, settings.n)
@@ -119,9 +121,9 @@ class ProteinSheet:
         generation = self.generation
         assert generation is not None
         self.frame = frame
-        self._table = protein_table.table(generation, frame)
+        self.table = protein_table.table(generation, frame)
         self._composition = protein_table.composition(generation.designs)
-        order = [row["index"] for row in self._table["rows"]]
+        order = [row["index"] for row in self.table["rows"]]
         self._grown = Grown.of(generation.designs, order, self.model.explorer.pieces)
 
     def end(self, state: str, sentences: list[str]) -> None:
@@ -207,12 +209,12 @@ class ProteinSheet:
             "share": self._share(),
             "buttons": ["cancel"] if self.steered else ["generate"],
             "notice": self.notice,
-            "model": self._model,
+            "model": self.about_model,
             "ask": dict(self.ask.typed),
             "controls": words.CONTROLS,
             "authors": {key: getattr(Settings, key) for key in AUTHORS},
-            "checks": self._checks,
-            "table": self._table,
+            "checks": self.checks,
+            "table": self.table,
             "composition": self._composition,
         }
 
