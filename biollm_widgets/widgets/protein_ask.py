@@ -17,6 +17,7 @@ NUMBERS = ("n", "max_length", "temperature", "top_k", "top_p", "repetition_penal
 KEYS = ("prompt", *NUMBERS, "seed", "precision")  # what a page may change, in its order
 AUTHORS = ("temperature", "top_k", "top_p", "repetition_penalty")
 LONGEST = 100_000  # letters of a prompt: no protein has as many, and a whole FASTA file is read elsewhere
+KEPT = 5_000  # letters of what is wrong, which a page that comes anew shows again
 SHOWN = 40  # letters of a value that is none, in a sentence about it
 _WHOLE = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 
@@ -123,7 +124,7 @@ class Ask:
             self._check_room(found, reader)
         for key, (typed, sentence) in self.wrong.items():
             if key in found:
-                found[key] = {"wrong": True, "words": sentence, "typed": typed[:LONGEST]}
+                found[key] = {"wrong": True, "words": sentence, "typed": typed[:KEPT]}
         return found
 
     def _check_room(self, found: dict[str, dict[str, Any]], reader: Reader) -> None:

@@ -70,6 +70,8 @@ class ProteinPanel(Live):
         "protein_take": ("hand", "protein_take"),
     }
 
+    _control: Any = None  # of the work that goes on
+
     def __init__(
         self,
         model: Any = MODEL,
@@ -111,7 +113,6 @@ class ProteinPanel(Live):
         self._name = str(name)
         self._model = Model(model, tokenizer, device)
         self._references = references
-        self._control: Any = None  # of the work that goes on
         self._sheet = ProteinSheet(ask, self._model, self._name)
         super().__init__()
 
@@ -171,6 +172,10 @@ class ProteinPanel(Live):
             control.skip.set()
         control.stop.set()
         self._sheet.stopping = self._urgent = True
+
+    def close(self) -> None:
+        self._ask_to_stop()
+        super().close()
 
     def _ask_to_stop(self) -> None:
         """An interrupt, whenever it comes."""

@@ -151,7 +151,8 @@ class Judging(_Work):
             _tell_failure(panel, hear, error, panel._sheet.ask.typed)
             raise
         if judged:
-            hear({"event": "end", "state": "done", "words": []})
+            said = f"{words.count(len(panel._references), 'known protein')} to compare with."
+            hear({"event": "end", "state": "done", "words": [said]})
         else:
             hear({"event": "end", "state": "stopped", "words": ["Cancelled before all were compared."]})
         return panel._references

@@ -130,9 +130,10 @@ class ProteinSheet:
         """How it ended: "done", "stopped" or "failed"."""
         self._broke_off = self._growth.steps if self._growth is not None else 0
         self.phase, self._growth = state, None
-        self.notice = {"kind": state if state != "done" else "note", "words": sentences, "code": ""}
-        if not sentences:
-            self.notice = None
+        if state == "done" and self.generation is None:  # known proteins were read before there is anything to compare
+            self.phase = "idle"
+        kind = "note" if state == "done" else state
+        self.notice = {"kind": kind, "words": sentences, "code": ""} if sentences else None
 
     def advance(self) -> None:
         """Take what has grown since."""

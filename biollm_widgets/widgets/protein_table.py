@@ -46,7 +46,6 @@ COLUMNS = (
     _column("nearest", "nearest", kind="text"),
     _column("nearest_identity", "identity", "%", digits=0),
     _column("nearest_coverage", "coverage", "%", digits=0),
-    _column("nearest_e_value", "E-value", digits=3),
     _column("nearest_more_than_chance", "than chance", kind="yes"),
     _column("longest_shared", "shared letter by letter", "residues"),
     _column("shared_with", "shared with", kind="text"),
@@ -198,8 +197,6 @@ def _fact(value: Any, column: Mapping[str, Any]) -> str:
         return "yes" if value else "no"
     if isinstance(value, str):
         return value
-    if column["key"] == "nearest_e_value" if "key" in column else False:
-        return f"{value:.1g}"
     return f"{value:,.{column['digits']}f}".replace("-", "\u2212")
 
 

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -234,6 +235,43 @@ def test_what_goes_wrong_while_it_generates_comes_out_as_itself(monkeypatch: pyt
     assert len(panel.generate_sync()) == 2 and panel.state == "done"
 
 
+def test_a_model_that_cannot_be_had_is_said_and_can_be_tried_again() -> None:
+    panel = ProteinPanel("no/such-model", n=1, max_length=10)
+    page = Page(panel)
+    assert page.told("ready")["model"]["loaded"] is False
+    thread = next(one for one in threading.enumerate() if one.name == "loading")
+    thread.join(20)
+    assert shot(panel)["notice"]["kind"] == "failed" and "no/such-model" in shot(panel)["notice"]["words"][0]
+    assert "The model could not be loaded: " in page.refused("explore") and panel.troubles == []
+    with pytest.raises(InputError, match="no/such-model"):
+        panel.generate_sync()
+    page.ask("generate")
+    next(one for one in threading.enumerate() if one.name == "generating").join(20)
+    assert panel.state == "failed" and panel._control is None
+
+
+def test_closing_it_ends_what_it_does() -> None:
+    panel = ProteinPanel(n=2, seed=1, max_length=1000)
+    hook = panel._model.here().model.register_forward_pre_hook(lambda *_: time.sleep(0.02))
+    try:
+        Page(panel).ask("generate")
+        work = next(one for one in threading.enumerate() if one.name == "generating")
+        panel.close()
+        work.join(10)
+        assert not work.is_alive()
+    finally:
+        hook.remove()
+
+
+def test_known_proteins_can_be_read_before_there_is_anything_to_compare(tmp_path: Path) -> None:
+    panel = ProteinPanel(n=1, seed=5, max_length=30)
+    panel.judge({"one": MOTIF})
+    assert (panel.state, panel.title) == ("idle", "No proteins yet: press Generate")
+    assert shot(panel)["notice"]["words"] == ["1 known protein to compare with."]
+    panel.generate_sync()
+    assert "nearest" in panel.to_frame()
+
+
 # --- What the page is told
 
 
@@ -296,6 +334,26 @@ def test_a_repeat_rich_sequence_of_low_perplexity_is_marked_and_why() -> None:
     rows = protein_table.table(made, made.to_frame())["rows"]
     assert [(row["name"], row["deceives"]) for row in rows] == [("design_2", True), ("design_1", False)]
     assert rows[0]["why"].startswith("Low perplexity, but it repeats itself")
+
+
+def test_designs_without_residues_or_perplexity_or_with_odd_letters_have_their_rows() -> None:
+    made = generation_of(
+        [
+            fake("design_1", "", float("nan"), False),
+            fake("design_2", "MXBZUOJK", 5.0),
+            fake("design_3", "MK", float("nan")),
+        ]
+    )
+    for frame in (protein_table.before_judging(made), made.to_frame()):
+        table = protein_table.table(made, frame)
+        json.dumps(table, allow_nan=False)
+        assert [row["name"] for row in table["rows"]] == ["design_2", "design_1", "design_3"]
+        assert table["rows"][1]["perplexity"] is None and table["rows"][1]["residues"] == 0
+        for record in frame.to_dict("records"):
+            design = next(one for one in made if one.name == record["name"])
+            json.dumps(protein_table.details(design, record, table["columns"]), allow_nan=False)
+    json.dumps(protein_table.composition(made.designs), allow_nan=False)
+    json.dumps(protein_table.composition(made.designs[:1]), allow_nan=False)
 
 
 def test_a_thousand_sequences_do_not_drown_the_page_and_the_table_says_so() -> None:
