@@ -15,6 +15,7 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.protein.interruption import Interrupted, interruptible
 from biollm_widgets.protein.layout import layout_of
 from biollm_widgets.protein.loading import MODEL, in_precision, load_generator
+from biollm_widgets.protein.threads import WHOLE, threads_for
 
 BATCH_TOKENS = 2048  # computed together; the scores of 50,257 tokens at each take 400 MB then
 
@@ -97,7 +98,7 @@ def mean_nats(
     token can see it. Where `over` says so, it ends in the middle, and what is not known yet is NaN.
     """
     found = np.full(len(rows), np.nan)
-    with suppress(Interrupted), interruptible(model, over):
+    with suppress(Interrupted), interruptible(model, over), threads_for(model, sum(map(len, rows)), WHOLE):
         _fill_in(found, rows, model, batch_tokens, progress)
     return found
 

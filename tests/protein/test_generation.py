@@ -229,6 +229,25 @@ def test_a_small_network_takes_one_thread_and_gives_the_others_back(stand_in):
         torch.set_num_threads(before)
 
 
+def test_so_it_does_where_little_is_read(stand_in, monkeypatch):
+    from biollm_widgets.protein import scoring
+    from biollm_widgets.protein.generation import Explorer, Settings
+
+    tokenizer, model = stand_in
+    before, during = torch.get_num_threads(), []
+    hook = model.register_forward_pre_hook(lambda *_: during.append(torch.get_num_threads()))
+    try:
+        torch.set_num_threads(3)
+        perplexity([MOTIF] * 3, tokenizer, model)
+        Explorer(tokenizer, model).after([0, 199], Settings())
+        monkeypatch.setattr(scoring, "WHOLE", 1e6)
+        perplexity([MOTIF] * 3, tokenizer, model)
+        assert during == [1, 1, 3] and torch.get_num_threads() == 3
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
+
+
 # --- Perplexity
 
 

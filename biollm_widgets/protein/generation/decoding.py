@@ -5,8 +5,7 @@ A callback sees every step and can stop it; what was made so far is kept, also a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from threading import Event
@@ -20,6 +19,7 @@ from biollm_widgets.protein.generation.cache import kept, repeated
 from biollm_widgets.protein.generation.sampling import draw, processors, uniforms
 from biollm_widgets.protein.generation.settings import Settings
 from biollm_widgets.protein.interruption import Interrupted, interruptible
+from biollm_widgets.protein.threads import STEP, threads_for
 
 
 class Choice(NamedTuple):
@@ -87,7 +87,6 @@ class Growth:
 
 
 Callback = Callable[[Growth], Any]
-SMALL_STEP = 5e8  # floating-point operations; a core does them in about ten milliseconds
 
 
 def grow(
@@ -118,7 +117,7 @@ def grow(
     stop : threading.Event, optional
         Once it is set, nothing is written after the token that is being made; a prompt is not read to its end.
     """
-    with torch.inference_mode(), threads_for(model, max(settings.n, len(prompt))):
+    with torch.inference_mode(), threads_for(model, max(settings.n, len(prompt)), STEP):
         return _grow(model, prompt, settings, eos, callback, tail, stop)
 
 
@@ -184,23 +183,6 @@ def _grow(
 def last_only(model: Any) -> dict[str, int]:
     """What a model is told in order to give the scores after the last token alone, if it can be told."""
     return {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
-
-
-@contextmanager
-def threads_for(model: Any, rows: int) -> Iterator[None]:
-    """One CPU thread where a step is small: threads that wait for each other at every product cost more than they
-    bring, and very much more where other programs take the cores.
-    """
-    threads = torch.get_num_threads()
-    operations = 2 * rows * sum(parameter.numel() for parameter in model.parameters())
-    one = threads > 1 and operations < SMALL_STEP and next(model.parameters()).device.type == "cpu"
-    if one:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        if one:
-            torch.set_num_threads(threads)
 
 
 def _step(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from biollm_widgets.protein.generation.cache import beginning
-from biollm_widgets.protein.generation.decoding import last_only, threads_for
+from biollm_widgets.protein.generation.decoding import last_only
 from biollm_widgets.protein.generation.reading import Pieces
 from biollm_widgets.protein.generation.sampling import staged
 from biollm_widgets.protein.generation.settings import Settings
@@ -22,6 +22,7 @@ from biollm_widgets.protein.layout import layout_of
 from biollm_widgets.protein.loading import MODEL, generator_of, in_precision
 from biollm_widgets.protein.prompts import told_prompt
 from biollm_widgets.protein.scoring import check_opening, check_pair, check_vocabulary
+from biollm_widgets.protein.threads import WHOLE, threads_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -247,7 +248,7 @@ class Explorer:
         if past is None:
             shared = 0
         new = torch.tensor([ids[shared:]], device=device)
-        with threads_for(network, len(ids) - shared):
+        with threads_for(network, len(ids) - shared, WHOLE):
             known = {} if past is None else {"past_key_values": past}
             out = network(new, use_cache=True, **known, **last_only(network))
         past = getattr(out, "past_key_values", None)
