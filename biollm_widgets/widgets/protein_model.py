@@ -137,7 +137,7 @@ class Model:
         InputError
             When it is not loaded.
         """
-        if self.error is not None:
+        if self.loaded is None and self.error is not None:
             raise InputError(f"The model could not be loaded: {' '.join(str(self.error).split())}")
         if self.loaded is None:
             raise InputError("The model is still being loaded; what comes next is shown when it is there.")

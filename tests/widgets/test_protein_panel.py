@@ -248,6 +248,10 @@ def test_a_model_that_cannot_be_had_is_said_and_can_be_tried_again() -> None:
     page.ask("generate")
     next(one for one in threading.enumerate() if one.name == "generating").join(20)
     assert panel.state == "failed" and panel._control is None
+    panel._model.model = "nferruz/ProtGPT2"  # as if the hub answered again
+    page.ask("generate")
+    next(one for one in threading.enumerate() if one.name == "generating").join(60)
+    assert panel.state == "done" and page.told("explore")["next"]["vocabulary"] == 512
 
 
 def test_closing_it_ends_what_it_does() -> None:
@@ -312,6 +316,14 @@ def test_the_shot_holds_the_generation_in_plain_json(panel: ProteinPanel) -> Non
     assert got["composition"]["all"]["n_sequences"] == 4
     assert sum(got["composition"]["all"]["shares"]) == pytest.approx(1, abs=1e-3)
     assert got["composition"]["all"]["n_residues"] == sum(one.residues for one in panel.generation)
+
+
+def test_an_end_that_is_a_token_of_residues_is_no_part_of_what_is_shown(panel: ProteinPanel) -> None:
+    leucine = panel._model.explorer.opening("L")[-1]
+    short = ProteinPanel(n=8, seed=2, eos_token_id=leucine)
+    made = short.generate_sync()
+    assert any(design.finished and design.tokens > 4 for design in made)
+    assert [one["text"] for one in shot(short)["growth"]] == made.sequences
 
 
 def test_a_probability_is_a_digit_that_tells_thousandths_from_tenths() -> None:
@@ -438,6 +450,9 @@ def test_the_explorer_answers_for_the_prompt_and_for_each_token_of_a_design(page
     assert chosen["id"] == design.choices[3].id and chosen["after"] == pytest.approx(
         design.choices[3].probability, 1e-3
     )
+    page.told("settings", changes={"temperature": 0.3, "top_k": 3})  # a design keeps those that it was made with
+    assert page.told("explore", design=2, position=place, shown=3)["next"] == got
+    page.told("authors")
     for wrong in ({"design": 9}, {"design": "0"}, {"design": True}, {"design": -1}):
         assert "There are 4 designs, counted from 0" in page.refused("explore", **wrong)
     for position in (0, 1000, -1, "3", True):
