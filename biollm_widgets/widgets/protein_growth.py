@@ -37,9 +37,6 @@ class Shown:
             self.p += digit(choice.probability) * len(residues)
         self.taken, self.ended = max(self.taken, last), finished
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"text": self.text, "p": self.p, "ended": self.ended}
-
 
 def digit(probability: float) -> str:
     """A probability as a digit: 9 for 1, 6 for a tenth, 3 for a hundredth, 0 for a thousandth and below.
@@ -90,12 +87,18 @@ class Grown:
                 shown.take(growth.choices[i], self.pieces, finished)
 
     def shot(self) -> list[Optional[dict[str, Any]]]:
-        """All of it, as a page gets it."""
-        return [None if one is None else one.as_dict() for one in self.all]
+        """All of it as a page gets it: up to what was told last, so that what is told next joins on."""
+        return [
+            None if one is None else {"text": one.text[:length], "p": one.p[:length], "ended": ended}
+            for one, (length, ended) in zip(self.all, self._sent or self._now(), strict=True)
+        ]
 
     def sent(self) -> None:
         """What is there now is known."""
-        self._sent = [(0, False) if one is None else (len(one.text), one.ended) for one in self.all]
+        self._sent = self._now()
+
+    def _now(self) -> list[tuple[int, bool]]:
+        return [(0, False) if one is None else (len(one.text), one.ended) for one in self.all]
 
     def news(self) -> list[list[Any]]:
         """What was added since it was sent: [[index, text, p, ended], ...]."""

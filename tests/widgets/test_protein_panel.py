@@ -249,8 +249,7 @@ def test_a_model_that_cannot_be_had_is_said_and_can_be_tried_again() -> None:
     next(one for one in threading.enumerate() if one.name == "generating").join(20)
     assert panel.state == "failed" and panel._control is None
     panel._model.model = "nferruz/ProtGPT2"  # as if the hub answered again
-    page.ask("generate")
-    next(one for one in threading.enumerate() if one.name == "generating").join(60)
+    panel.generate_sync()
     assert panel.state == "done" and page.told("explore")["next"]["vocabulary"] == 512
 
 
@@ -402,6 +401,31 @@ def test_news_are_differences_and_a_missed_one_is_made_good() -> None:
     assert sheet.news() is None
     sheet.forget_what_was_sent()
     assert sheet.news()["fresh"]["title"] == panel.title
+
+
+def test_what_is_told_next_joins_on_to_what_a_page_that_came_anew_was_given(panel: ProteinPanel) -> None:
+    class Growing:
+        choices: list[list[Any]] = [[], []]  # noqa: RUF012
+        finished = [False, False]  # noqa: RUF012
+
+    design = panel.generation[0]
+    grown = Grown(panel._model.explorer.pieces, MOTIF, 2)
+    grown.sent()
+    told = [one["text"] for one in grown.shot()]
+    for step in range(len(design.choices)):
+        Growing.choices = [list(design.choices[: step + 1])] * 2
+        grown.take(Growing)
+        if step % 3 == 0:  # others look on as well, between two messages
+            for index, text, p, _ in grown.news():
+                told[index] += text
+                assert len(text) == len(p)
+        if step % 5 == 4:
+            told = [one["text"] for one in grown.shot()]
+    Growing.finished = [design.finished] * 2
+    grown.take(Growing)
+    for index, text, _, _ in grown.news():
+        told[index] += text
+    assert told == [design.sequence] * 2
 
 
 def test_a_page_that_cannot_be_told_ends_no_generating() -> None:
