@@ -19,9 +19,9 @@ from biollm_widgets.widgets.live import Live
 from biollm_widgets.widgets.picture import Picture
 from biollm_widgets.widgets.protein_ask import KEYS, Ask
 from biollm_widgets.widgets.protein_model import Model
-from biollm_widgets.widgets.protein_picture import describe, draw_proteins
+from biollm_widgets.widgets.protein_picture import draw_proteins
 from biollm_widgets.widgets.protein_sheet import ProteinSheet
-from biollm_widgets.widgets.twin import Table, twin
+from biollm_widgets.widgets.protein_twin import saved_card
 
 if TYPE_CHECKING:
     import pandas
@@ -207,6 +207,8 @@ class ProteinPanel(Live):
         """
         with self._turn:
             self._drain()
+            if self._sheet.generation is None and self._sheet.steered:
+                raise InputError("The proteins are still growing; ask again when they are there.")
             if self._sheet.generation is None:
                 raise InputError("Nothing was generated yet; press Generate, or write await panel.generate().")
             return self._sheet.generation
@@ -345,23 +347,7 @@ class ProteinPanel(Live):
     # For `base.Widget`.
 
     def _make_twin(self, saved: bool = True) -> str:
-        shot = self._now()
-        notice = shot["notice"] or {"words": []}
-        notes = [shot["line"], shot["doing"], *notice["words"], shot["table"]["words"]]
-        if shot["composition"]:
-            notes.append(shot["composition"]["all"]["words"])
-        notes += [f"{row['name']}: {row['why']}" for row in shot["table"]["rows"][:10] if row["why"]]
-        drawn = bool(shot["table"]["rows"])  # there is nothing to see of no proteins
-        return twin(
-            shot["title"],
-            draw_proteins(shot) if drawn else None,
-            describe(shot) if drawn else "",
-            tables=_tables(shot),
-            notes=[note for note in notes if note],
-            details=_details(shot),
-            class_name=self._twin,
-            saved=saved,
-        )
+        return saved_card(self._now(), self._twin, saved)
 
     def _plain(self) -> str:
         return f"{self._sheet.title}."
@@ -532,39 +518,3 @@ def _next(found: NextToken, taken: Optional[int]) -> dict[str, Any]:
         "after_rest": found.after_rest,
         "finding": found.finding,
     }
-
-
-TWIN_COLUMNS = ("perplexity", "finished", "residues", "isoelectric_point", "gravy", "instability", "nearest", "flags")
-TWIN_ROWS = 25
-
-
-def _tables(shot: dict[str, Any]) -> list[Table]:
-    table = shot["table"]
-    columns = [column for column in table["columns"] if column["key"] in TWIN_COLUMNS]
-    if not table["rows"]:
-        return []
-    header = ["", *(f"{one['label']} ({one['unit']})" if one["unit"] else one["label"] for one in columns)]
-    rows = [[row["name"], *(_cell(row[one["key"]], one) for one in columns)] for row in table["rows"][:TWIN_ROWS]]
-    return [Table(header, rows)]
-
-
-def _cell(value: Any, column: dict[str, Any]) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return f"{value:,.{column['digits']}f}".replace("-", "−")
-    return str(value)
-
-
-def _details(shot: dict[str, Any]) -> list[Any]:
-    rows = shot["table"]["rows"][:TWIN_ROWS]
-    texts = [f"{row['name']}\n{shot['growth'][row['index']]['text']}" for row in rows if shot["growth"][row["index"]]]
-    made = shot["table"]["made"]
-    found: list[Any] = []
-    if texts:
-        found.append(("Sequences", "\n\n".join(texts)))
-    if made:
-        found.append(("Settings", Table(["setting", "value"], [[key, str(value)] for key, value in made.items()])))
-    return found

@@ -46,7 +46,7 @@ COLUMNS = (
     _column("nearest", "nearest", kind="text"),
     _column("nearest_identity", "identity", "%", digits=0),
     _column("nearest_coverage", "coverage", "%", digits=0),
-    _column("nearest_more_than_chance", "than chance", kind="yes"),
+    _column("nearest_more_than_chance", "more than chance", kind="yes"),
     _column("longest_shared", "shared letter by letter", "residues"),
     _column("shared_with", "shared with", kind="text"),
     _column("flags", "flags", kind="text"),

@@ -86,6 +86,7 @@ def test_the_button_generates_while_the_kernel_is_free(kernel: Kernel) -> None:
     kernel.ask("generate")
     kernel.phase("growing")
     assert kernel.run("print(p.state, works())") == "growing ['generating']"
+    assert "The proteins are still growing" in kernel.run("p.generation")
     assert "at work already" in kernel.ask("generate")["error"]
     assert "The model is writing" in kernel.ask("explore")["error"]
     kernel.phase("done")

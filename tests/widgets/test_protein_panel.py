@@ -23,7 +23,7 @@ from biollm_widgets import cli
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein.generation import Design, Generation, Settings, generate, generate_again
 from biollm_widgets.protein.references import References
-from biollm_widgets.sequences import read_fasta
+from biollm_widgets.sequences import read_fasta, wrap
 from biollm_widgets.widgets import live, protein_table
 from biollm_widgets.widgets.protein_growth import GROWING, Grown, digit
 from biollm_widgets.widgets.protein_panel import ProteinPanel
@@ -580,7 +580,7 @@ def test_save_goes_by_the_ending(panel: ProteinPanel, tmp_path: Path) -> None:
 def test_the_twin_has_the_finding_the_table_and_the_sequences_and_says_that_it_is_saved(panel: ProteinPanel) -> None:
     page = panel._make_twin()
     assert panel.title in page and "This is a saved picture" in page and "data:image/svg+xml" in page
-    assert all(design.name in page and design.sequence in page for design in panel.generation)
+    assert all(design.name in page and wrap(design.sequence) in page for design in panel.generation)
     assert "comparable only within one model" in page and "<script" not in page and "<button" not in page
     assert "This is a saved picture" not in panel._make_twin(saved=False)
 
