@@ -121,7 +121,8 @@ def finding(designs: list[tuple[str, bool, float]], max_length: int, stopped: bo
     cut = sum(not finished for _, finished, _ in designs)
     words = count(len(designs), "protein")
     if cut:
-        words += f", {cut if cut < len(designs) else 'all' if cut > 1 else 'it was'} cut off "
+        which = f"{cut:,} " if cut < len(designs) else "all " if cut > 1 else ""
+        words += f", {which}cut off "
         words += "by Cancel" if stopped else f"at {max_length:,} tokens"
     else:
         words += ", ended by itself" if len(designs) == 1 else ", all ended by themselves"

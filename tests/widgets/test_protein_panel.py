@@ -283,11 +283,11 @@ def test_the_title_says_the_finding() -> None:
     assert finding(named, 100, False) == (
         "3 proteins, 2 cut off at 100 tokens; least surprising: design_2, perplexity 41.2"
     )
-    assert finding(named[1:2], 1024, False) == "1 protein, it was cut off at 1,024 tokens; perplexity 41.2"
+    assert finding(named[1:2], 1024, False) == "1 protein, cut off at 1,024 tokens; perplexity 41.2"
     assert finding(named[:1], 100, False) == "1 protein, ended by itself; perplexity 50.0"
     assert finding(named[1:], 100, True) == "2 proteins, all cut off by Cancel; perplexity 41.2"
     assert finding([named[0]] * 2, 100, False).startswith("2 proteins, all ended by themselves; least surprising")
-    assert finding([named[2]], 100, True) == "1 protein, it was cut off by Cancel"
+    assert finding([named[2]], 100, True) == "1 protein, cut off by Cancel"
 
 
 def test_the_shot_holds_the_generation_in_plain_json(panel: ProteinPanel) -> None:
@@ -335,7 +335,7 @@ def fake(name: str, sequence: str, perplexity: float, finished: bool = True) -> 
 
 
 def generation_of(designs: list[Design], **settings: Any) -> Generation:
-    made = Settings(n=len(designs), seed=1, **settings).checked()
+    made = Settings(n=max(1, len(designs)), seed=1, **settings).checked()
     return Generation(tuple(designs), made, "a model", "given", False, 1.0)
 
 
@@ -512,6 +512,13 @@ def test_the_details_of_a_design(page: Page, panel: ProteinPanel) -> None:
     assert all(words for _, value, words in got["facts"] if value)
     assert got["composition"]["n_sequences"] == 1
     assert "There are 4 designs" in page.refused("design", design=4)
+
+
+def test_a_generation_of_which_nothing_was_written_has_all_ways_out() -> None:
+    made = generation_of([])
+    assert list(made.to_frame()) == list(generation_of([fake("design_1", "MK", 5.0)]).to_frame())
+    assert (len(made.to_frame()), made.sequences, made.to_fasta(), made.to_alphafold3()) == (0, [], "", [])
+    assert made.to_csv().startswith("name,perplexity,") and json.loads(made.to_json())["settings"]["seed"] == 1
 
 
 def test_each_file_is_what_python_writes(page: Page, panel: ProteinPanel) -> None:

@@ -197,7 +197,7 @@ class Generation:
             idle += [name for name in verdict.columns if name.startswith(("nearest", "longest_shared", "shared_with"))]
         frame = pd.DataFrame(
             {
-                "name": [design.name for design in self.designs],
+                "name": pd.Series([design.name for design in self.designs], dtype=object),
                 "finished": [design.finished for design in self.designs],
                 "tokens": [design.tokens for design in self.designs],
             }
