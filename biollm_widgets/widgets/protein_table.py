@@ -45,13 +45,14 @@ COLUMNS = (
     _column("prompt_identity", "like the prompt", "%", digits=0),
     _column("nearest", "nearest", kind="text"),
     _column("nearest_identity", "identity", "%", digits=0),
+    _column("nearest_columns", "over", "columns"),
     _column("nearest_coverage", "coverage", "%", digits=0),
     _column("nearest_more_than_chance", "more than chance", kind="yes"),
     _column("longest_shared", "shared letter by letter", "residues"),
     _column("shared_with", "shared with", kind="text"),
     _column("flags", "flags", kind="text"),
 )
-FACTS = ("more_than_background", "less_than_background", "prompt_columns", "nearest_columns", "nearest_score")
+FACTS = ("more_than_background", "less_than_background", "prompt_columns", "nearest_score")
 
 
 def columns_of(frame: pandas.DataFrame) -> list[dict[str, Any]]:

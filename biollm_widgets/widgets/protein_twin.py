@@ -10,7 +10,7 @@ from biollm_widgets.widgets.twin import Content, Table, twin
 
 COLUMNS = (
     *("perplexity", "finished", "residues", "isoelectric_point", "gravy", "instability"),
-    *("nearest", "nearest_identity", "nearest_more_than_chance", "flags"),
+    *("nearest", "nearest_identity", "nearest_columns", "nearest_more_than_chance", "flags"),
 )
 ROWS, WHYS = 25, 10
 
