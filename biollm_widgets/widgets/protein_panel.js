@@ -22,7 +22,7 @@ const SILENT = 15; // seconds; Python says something every 5 while it is at work
 const TYPING = 250; // milliseconds without a letter before what was typed is checked
 const ROWS = 100, SHORT = 60; // rows of the table at first; residues of a sequence in a row
 const PIECES = 160; // tinted pieces of a line that grows: what is before them has left the card anyway
-const FEW = ["perplexity", "finished", "residues", "isoelectric_point", "charge", "gravy", "instability", "prompt_identity", "nearest_identity", "duplicate_of", "flags"];
+const FEW = ["perplexity", "finished", "residues", "isoelectric_point", "charge", "gravy", "instability", "nearest_identity", "duplicate_of", "flags"];
 /** @type {Record<string, [string, string]>} */
 const CONTROLS = {
   generate: ["Generate", "Lets the model write with the settings as they stand."],
@@ -88,7 +88,7 @@ function sorted(rows, key, down) {
 function view(model, root, { ask, trouble, say }) {
   const alone = !!model.get("_alone"), texts = model.get("_texts") || {};
   let shot = whole(model.get("_shot"));
-  let heard = Date.now(), asking = false, most = ROWS, all = false;
+  let heard = Date.now(), asking = false, most = ROWS, all = false, pressed = false;
   const order = { key: "perplexity", down: false };
 
   /** @param {string} kind @param {...Child} children @returns {any} */
@@ -99,7 +99,7 @@ function view(model, root, { ask, trouble, say }) {
   const fill = make("i"), bar = make("div", { class: "bp-progress", role: "progressbar", "aria-label": "Proteins" }, fill);
   const line = make("p", { class: "bw-quiet" }), doing = make("p", { class: "bw-quiet" }), silence = make("p", { class: "bw-news" }), notice = box("bp-notice");
   const about = make("p", { class: "bw-quiet bp-about" }), fields = box("bp-fields");
-  const next = box("bw-region", ""), asked = box("bw-region bp-ask", fields);
+  const next = box("bw-region"), asked = box("bw-region bp-ask", fields);
   const growing = box("bw-region bp-growing"), tabled = box("bw-region bp-tabled");
   const side = box("bw-region bp-side"), details = box("bp-details");
   next.hidden = side.hidden = true;
@@ -197,6 +197,7 @@ function view(model, root, { ask, trouble, say }) {
     node.ariaDisabled = "true"; // not `disabled`, which would take the focus away
     try {
       if (verb === "generate") await sent();
+      pressed = verb === "generate";
       await ask(verb);
     } catch (error) {
       node.ariaDisabled = null;
@@ -318,6 +319,9 @@ function view(model, root, { ask, trouble, say }) {
       }
       put(own.state, `${one.text.length.toLocaleString("en")} residues${one.ended ? ", ended" : shot.live ? "" : ", cut off"}`);
     });
+    // Who pressed the button looks for what it does.
+    if (pressed && shot.live) growing.scrollIntoView({ block: "nearest" });
+    pressed = pressed && !shot.live;
     const unseen = shot.growth.filter((one) => !one).length;
     if (unseen && !growing.querySelector(".bp-more")) growing.append(make("p", { class: "bw-small bp-more" }, `${unseen.toLocaleString("en")} more grow unseen; all of them are judged.`));
   }
@@ -347,15 +351,15 @@ function view(model, root, { ask, trouble, say }) {
         }, { title: column.help, class: "bp-sort", "data-sort": column.key })));
     const body = make("tbody");
     for (const row of sorted(rows, order.key, order.down).slice(0, most)) {
-      const one = shot.growth[row.index], text = one?.text || "";
+      const one = shot.growth[row.index], text = one?.text || "", given = (one?.p || "").search(/[^-]/), start = given > SHORT / 2 ? given - 6 : 0;
       const opener = alone ? row.name : button(row.name, () => {
         opened = opened === row.index ? null : row.index;
         again();
         tabled.querySelector(`[data-row="${row.index}"]`)?.focus();
       }, { class: "bp-opener", "data-row": row.index, "aria-expanded": String(opened === row.index), title: "What is known of it" });
       body.append(make("tr", { class: row.deceives && "bp-deceives" }, make("th", { scope: "row" }, opener), ...seen.map((column) =>
-        make("td", { class: `bp-${column.kind} bp-col-${column.key}` }, column.key === "flags" && row.deceives ? make("b", {}, "Low perplexity, but it repeats itself. ") : "", shown(row[column.key], column))),
-        make("td", { class: "bp-cell" }, box("bp-seq", tinted(text.slice(0, SHORT), one?.p || ""), text.length > SHORT ? "…" : ""))));
+        make("td", { class: `bp-${column.kind} bp-col-${column.key}` }, column.key === "flags" && row.deceives ? make("b", {}, "Low perplexity, but it repeats itself: ") : "", shown(row[column.key], column))),
+        make("td", { class: "bp-cell" }, box("bp-seq", start ? "…" : "", tinted(text.slice(start, start + SHORT), (one?.p || "").slice(start)), text.length > start + SHORT ? "…" : ""))));
       if (opened === row.index) body.append(make("tr", {}, make("td", { colspan: seen.length + 2, class: "bp-opened" }, details)));
     }
     const table = make("table", {}, make("thead", {}, make("tr", {}, ...head, make("th", { scope: "col", class: "bp-text" }, "sequence"))), body);

@@ -8,7 +8,7 @@
  * @typedef {{i: number, id: number, text: string, start: number, end: number, p: number | null, p_model: number | null, given: boolean}} Step
  */
 
-const LISTED = 24; // of the likeliest tokens, before and after
+const FEW = 12, MANY = 48; // of the likeliest tokens, before and after
 const AFTER = ["growing", "loading"]; // phases after which the model has time again
 
 /** A share in percent, small ones with their first digit. @param {number} share */
@@ -21,8 +21,8 @@ function percent(share) {
 const counted = (/** @type {number} */ number) => number.toLocaleString("en");
 /** A token as people say it. @param {{text: string, kind?: string}} token */
 const spoken = ({ text, kind }) => kind === "end" ? "end of the protein" : kind === "line break" || /^\s+$/.test(text) ? "line break" : text;
-/** @param {Candidate} one @param {boolean} penalty */
-const remark = (one, penalty) => [one.chosen && "chosen here", one.cut_by && `cut off by ${{ top_k: "top-k", top_p: "top-p", greedy: "taking the likeliest" }[one.cut_by] || one.cut_by}`,
+/** @param {Candidate} one @param {boolean} penalty @param {number} rank by the model alone; 0 where it is not known */
+const remark = (one, penalty, rank) => [one.chosen && (rank ? `chosen here: number ${rank} by the model alone` : "chosen here"), one.cut_by && `cut off by ${{ top_k: "top-k", top_p: "top-p", greedy: "taking the likeliest" }[one.cut_by] || one.cut_by}`,
   penalty && one.penalized && "penalised: stands in the text"].filter(Boolean).join("; ");
 
 /** @typedef {import("./protein_panel.js").Desk} Desk */
@@ -33,7 +33,7 @@ export default (desk, place) => {
   let at = null;
   /** @type {Step[]} */
   let steps = [];
-  let asking = false, again = false, log = false, asked = "";
+  let asking = false, again = false, log = false, asked = "", listed = FEW;
   /** @type {Next | null} */
   let next = null;
 
@@ -45,11 +45,16 @@ export default (desk, place) => {
     scale.ariaPressed = String(log);
     paint();
   }, { "aria-pressed": "false", title: "Each step to the left is ten times less likely, so that the unlikely can be seen beside the likeliest." });
+  const more = button("More tokens", () => {
+    listed = listed === FEW ? MANY : FEW;
+    more.ariaPressed = String(listed === MANY);
+    ask();
+  }, { "aria-pressed": "false", title: `The ${MANY} likeliest instead of ${FEW}.` });
   const body = make("tbody"), head = make("tr", {}, ...["token", "by the model alone, %", "with the settings, %", "what happened to it"].map((words, i) => make("th", { scope: "col", colspan: i === 1 || i === 2 ? 2 : 1 }, words)));
   const bars = make("table", { class: "bp-next", "aria-label": "Tokens that can come next" }, make("thead", {}, head), body);
   const walked = make("div", { class: "bp-walk", role: "listbox", tabindex: 0, "aria-label": "Tokens of the design; arrow keys go from one to the next", hidden: true });
   const chosen = make("p", { class: "bw-quiet" });
-  place.append(make("div", { class: "bw-row" }, where, back, scale), walked, chosen, finding, stages, meaning, wait, make("div", { class: "bp-scroll" }, bars));
+  place.append(make("div", { class: "bw-row" }, where, back, more, scale), walked, chosen, finding, stages, meaning, wait, make("div", { class: "bp-scroll" }, bars));
 
   /** How long a bar is, 0 to 1: of the likeliest, or in powers of ten down to a millionth. @param {number} share @param {number} most */
   const long = (share, most) => !share ? 0 : log ? Math.max(0.01, 1 + Math.log10(Math.max(share, 1e-6)) / 6) : share / most;
@@ -78,12 +83,13 @@ export default (desk, place) => {
         desk.put(own.numbers[k], percent(share));
       });
       own.row.className = cut ? "bp-cut" : "";
+      own.row.classList.toggle("bp-rest", words.endsWith("together"));
       desk.put(own.remark, words || " ");
       order.push(own.row);
     };
-    for (const one of candidates) {
+    for (const [place, one] of candidates.entries()) {
       const own = row(String(one.id), spoken(one), one.kind === "residues" || one.kind === "other");
-      fill(own, one.before, one.after, remark(one, penalty), !one.after);
+      fill(own, one.before, one.after, remark(one, penalty, place < listed ? place + 1 : 0), !one.after);
       own.row.classList.toggle("bp-chosen", one.chosen);
     }
     const rest = vocabulary - candidates.length;
@@ -103,7 +109,7 @@ export default (desk, place) => {
     asking = true;
     again = false;
     const wanted = at;
-    desk.ask("explore", { design: wanted?.design ?? null, position: wanted?.position ?? null, shown: LISTED }, true).then(({ content }) => {
+    desk.ask("explore", { design: wanted?.design ?? null, position: wanted?.position ?? null, shown: listed }, true).then(({ content }) => {
       if (wanted !== at) return;
       next = content.next;
       desk.put(wait, "");
