@@ -214,6 +214,7 @@ def test_known_proteins_that_cannot_be_read_are_said_before_anything_is_written(
 
 def test_what_goes_wrong_while_it_generates_comes_out_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     panel = ProteinPanel(n=2, seed=1)
+    panel.generate_sync()
     error, model = RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"), panel._model.here().model
     passes: list[int] = []
 
@@ -230,6 +231,9 @@ def test_what_goes_wrong_while_it_generates_comes_out_as_itself(monkeypatch: pyt
         hook.remove()
     assert caught.value is error and panel.state == "failed" and panel.title == "It broke off at token 4"
     said = shot(panel)
+    assert said["table"]["rows"] == [] and said["composition"] is None  # of the one before
+    with pytest.raises(InputError, match="Nothing was generated yet"):
+        _ = panel.generation
     assert said["notice"]["words"][0] == "Memory ran out." and "DefaultCPUAllocator" in panel.troubles[-1]
     assert said["buttons"] == ["generate"] and len(said["growth"]) == 2 and said["growth"][0]["text"]
     assert len(panel.generate_sync()) == 2 and panel.state == "done"
@@ -408,7 +412,7 @@ def test_what_is_told_next_joins_on_to_what_a_page_that_came_anew_was_given(pane
         choices: list[list[Any]] = [[], []]  # noqa: RUF012
         finished = [False, False]  # noqa: RUF012
 
-    design = panel.generation[0]
+    design = next(one for one in panel.generation if one.finished)
     grown = Grown(panel._model.explorer.pieces, MOTIF, 2)
     grown.sent()
     told = [one["text"] for one in grown.shot()]
@@ -421,10 +425,12 @@ def test_what_is_told_next_joins_on_to_what_a_page_that_came_anew_was_given(pane
                 assert len(text) == len(p)
         if step % 5 == 4:
             told = [one["text"] for one in grown.shot()]
-    Growing.finished = [design.finished] * 2
+    Growing.finished = [True, True]
     grown.take(Growing)
-    for index, text, _, _ in grown.news():
+    for index, text, _, ended in grown.news():
         told[index] += text
+        assert ended
+    assert grown.news() == []
     assert told == [design.sequence] * 2
 
 
