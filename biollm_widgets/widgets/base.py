@@ -72,8 +72,9 @@ def _live(esm: str, css: str, state: dict[str, Any]) -> str:
 
     # In JSON "<" occurs in texts only, and there it can be written so that nothing ends the element it stands in.
     data = json.dumps(state, default=packed, ensure_ascii=True).replace("<", "\\u003c")
-    start = (_HERE / "alone.js").read_text(encoding="utf-8")
-    code = esm.replace("export default", "const widget =") + _lean(start)
+    start = (_HERE / "alone.js").read_text(encoding="utf-8").replace("export {};", "")
+    # In a block of its own, so that no name in it meets one of the widget's.
+    code = f"{esm.replace('export default', 'const widget =')}{{\n{_lean(start)}}}\n"
     return (
         f'<style>{css}</style><div id="live"></div>'
         f'<script type="application/json" id="state">{data}</script><script type="module">{code}</script>'

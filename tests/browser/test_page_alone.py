@@ -38,3 +38,23 @@ def test_without_scripts_the_same_page_is_the_saved_picture(page: Page, tmp_path
     twin = page.locator(f".{view._twin}")
     expect(twin).to_contain_text(view.title)
     assert twin.locator("img").evaluate("image => image.naturalWidth") > 100
+
+
+def test_a_page_alone_of_proteins_sorts_and_has_no_buttons_that_take_python(page: Page, tmp_path: Path) -> None:
+    panel = bio.ProteinPanel(n=6, seed=1, max_length=40)
+    panel.generate_sync()
+    panel.to_html(tmp_path / "panel.html")
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((tmp_path / "panel.html").as_uri())
+    expect(page.locator(".biollm .bw-title")).to_have_text(panel.title)
+    expect(page.locator(f".{panel._twin}")).to_be_hidden()
+    for name in ("Generate", "Cancel", "Take away", "Authors' settings"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
+    rows = page.locator(".bp-tabled tbody tr")
+    expect(rows.first).to_contain_text(panel.to_frame()["name"][0])  # by perplexity
+    page.locator("[data-sort=residues]").click()
+    page.locator("[data-sort=residues]").click()
+    ends = {design.residues: design.name for design in panel.generation}
+    shown = [rows.nth(0).inner_text().split()[0], rows.nth(5).inner_text().split()[0]]
+    assert sorted(shown) == sorted([ends[max(ends)], ends[min(ends)]]) and wrong == []
