@@ -88,6 +88,7 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.generate
 	$(BIN)/python -m benchmarks.token_view
 	$(BIN)/python -m benchmarks.training_progress
+	$(BIN)/python -m benchmarks.protein_panel
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m docs.pictures
