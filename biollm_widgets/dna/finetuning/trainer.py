@@ -158,7 +158,8 @@ class FineTuner(Trainer):
 
     def _save(self, output_dir: Any = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
-        portable_tokenizer(Path(output_dir or self.args.output_dir))
+        if self.args.should_save:  # the others come here too, while this file is being written
+            portable_tokenizer(Path(output_dir or self.args.output_dir))
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Counted for tokens only: stored states have skipped an unknown share of the model."""
