@@ -88,7 +88,7 @@ function sorted(rows, key, down) {
 function view(model, root, { ask, trouble, say }) {
   const alone = !!model.get("_alone"), texts = model.get("_texts") || {};
   let shot = whole(model.get("_shot"));
-  let heard = Date.now(), asking = false, most = ROWS, all = false, pressed = false;
+  let heard = Date.now(), asking = 0, most = ROWS, all = false, pressed = false;
   const order = { key: "perplexity", down: false };
 
   /** @param {string} kind @param {...Child} children @returns {any} */
@@ -232,9 +232,10 @@ function view(model, root, { ask, trouble, say }) {
     return true;
   };
   function askAll() {
-    if (asking) return;
-    asking = true;
-    ask("shot", {}, true).then(({ content }) => content.shot.serial >= shot.serial && replace(content.shot)).catch(trouble).finally(() => (asking = false));
+    // A question may be lost: then it is asked again.
+    if (Date.now() - asking < 4000) return;
+    asking = Date.now();
+    ask("shot", {}, true).then(({ content }) => content.shot.serial >= shot.serial && replace(content.shot)).catch(trouble).finally(() => (asking = 0));
   }
   /** @param {any} content */
   const hear = ({ fresh, news }) => {
@@ -251,6 +252,7 @@ function view(model, root, { ask, trouble, say }) {
     const seconds = Math.round((Date.now() - heard) / 1000);
     put(silence, alone || seconds < SILENT || !shot.live ? ""
       : `No word from Python for ${seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`}: its kernel is busy or gone. What was written until then is shown.`);
+    if (asking) askAll();
   }
 
   // Drawing.

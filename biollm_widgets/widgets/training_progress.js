@@ -60,7 +60,7 @@ function view(model, root, { ask, trouble, say }) {
   const at = { zoom: null, rule: null, pinned: null, panel: "", finer: new Map() };
   /** @type {Drawn | null} */
   let drawn = null;
-  let metric = "", log = false, wide = 0, heard = Date.now(), asking = false;
+  let metric = "", log = false, wide = 0, heard = Date.now(), asking = 0;
 
   /** @param {string} kind @param {...Child} children */
   const box = (kind, ...children) => make("div", { class: kind }, ...children);
@@ -122,9 +122,10 @@ function view(model, root, { ask, trouble, say }) {
     return true;
   });
   function askAll() {
-    if (asking) return;
-    asking = true;
-    ask("shot", {}, true).then(({ content }) => content.shot.serial >= shot.serial && replace(content.shot)).catch(trouble).finally(() => (asking = false));
+    // A question may be lost: then it is asked again.
+    if (Date.now() - asking < 4000) return;
+    asking = Date.now();
+    ask("shot", {}, true).then(({ content }) => content.shot.serial >= shot.serial && replace(content.shot)).catch(trouble).finally(() => (asking = 0));
   }
   /** @param {any} content */
   const hear = ({ fresh, news }) => {
@@ -142,6 +143,7 @@ function view(model, root, { ask, trouble, say }) {
     put(silence, alone || seconds < SILENT || !shot.live ? ""
       : `No word from Python for ${seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`}: its kernel is busy or gone. ${kept ? `The last checkpoint is step ${counted(kept)}.` : "There is no checkpoint yet."}`);
     if (was && !silence.hidden) say(silence.textContent);
+    if (asking) askAll();
   }
 
   // Evaluations. The matrix is of the rule's, else of the chosen, else of the newest.
