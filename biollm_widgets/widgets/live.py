@@ -46,6 +46,7 @@ class Sheet(Protocol):
 class Live(Widget):
     """A widget with a `_sheet`, of which the page hears while it changes. It gives `_drain`, and what `Widget` asks."""
 
+    _calm = CALM
     _sheet: Any  # a `Sheet`, with what else the widget needs of it
 
     # Made anew whenever a page asks for the state: what is sent while the work goes on are differences only.
@@ -78,7 +79,7 @@ class Live(Widget):
 
     def _tick(self) -> None:
         """Tell the page what is new, at most four times a second."""
-        if time.monotonic() - self._sent_at >= (GAP if self._urgent else CALM):
+        if time.monotonic() - self._sent_at >= (GAP if self._urgent else self._calm):
             self._flush()
 
     def _flush(self) -> None:

@@ -11,13 +11,14 @@
  * @typedef {Record<string, any> & {serial: number, phase: string, live: boolean, ask: Record<string, any>, checks: Record<string, Check>,
  *   growth: (Grown | null)[], table: {columns: Column[], rows: Row[], made: any, words: string}}} Shot
  * @typedef {{refresh?: () => void, clean?: () => void, open?: (index: number | null) => void, walk?: (index: number) => void,
- *   show?: (what: {design: number, position: number} | null) => void}} Part
- * @typedef {{ask: Tools["ask"], trouble: Tools["trouble"], say: Tools["say"], alone: boolean, shot: () => Shot,
+ *   show?: (what: {design: number, position: number} | null) => void, wants?: () => number | null, given?: (answer: any) => void}} Part
+ * @typedef {{ask: Tools["ask"], surely: Tools["ask"], trouble: Tools["trouble"], say: Tools["say"], alone: boolean, shot: () => Shot,
  *   put: (node: HTMLElement, words: string) => void, later: (act: () => void) => () => void,
  *   tinted: (text: string, p: string) => DocumentFragment, name: (index: number) => string,
  *   open: (door: string, given?: any) => void}} Desk what the card hands to its parts
  */
 
+const LOST = 4000; // milliseconds without an answer before a question is asked again
 const SILENT = 15; // seconds; Python says something every 5 while it is at work
 const TYPING = 250; // milliseconds without a letter before what was typed is checked
 const ROWS = 100, SHORT = 60; // rows of the table at first; residues of a sequence in a row
@@ -105,8 +106,8 @@ function view(model, root, { ask, trouble, say }) {
   next.hidden = side.hidden = true;
   const door = (/** @type {string} */ name, /** @type {string} */ words) => button(words, () => toggle(name), { "data-door": name, "aria-expanded": "false", class: "bw-button" });
   const ahead = door("next", "What comes next");
-  const doors = box("bw-tools bw-region", ...(alone ? [] : [door("composition", "Composition"), door("take", "Take away")]));
-  const authors = button("Authors' settings", () => settle(ask("authors")), { title: "What ProtGPT2's authors sample with: top-k 950, penalty 1.2, nothing else." });
+  const doors = box("bw-tools bw-region", door("composition", "Composition"), alone ? "" : door("take", "Take away"));
+  const authors = button("Authors' settings", () => settle("authors", {}), { title: "What ProtGPT2's authors sample with: top-k 950, penalty 1.2, nothing else." });
   if (!alone) asked.append(box("bw-tools", authors, ahead, about));
   root.append(box("bw-head", title, box("bw-tools", ...(alone ? [] : buttons.map(([, node]) => node)))), box("bp-state", bar, line, doing), silence, notice,
     alone ? "" : asked, next, growing, tabled, doors, side);
@@ -117,36 +118,69 @@ function view(model, root, { ask, trouble, say }) {
   /** @type {Map<string, {field: HTMLInputElement, slider: HTMLInputElement | null, at: number[], check: HTMLElement}>} */
   const controls = new Map();
   let typing = 0;
-  /** @type {Promise<void> | null} */
+  /** @type {Promise<boolean> | null} */
   let settling = null;
+  let closed = false, woken = false;
+  /** A question that does no harm when it is asked twice: without an answer it is asked again. @type {Tools["ask"]} */
+  const surely = (verb, given, quiet) => new Promise((yes, no) => {
+    let wait = LOST, timer = 0;
+    const once = () => {
+      if (closed) return;
+      ask(verb, given, quiet).then(yes, no).finally(() => clearTimeout(timer));
+      timer = window.setTimeout(once, wait);
+      wait *= 2;
+    };
+    once();
+  });
   /** @param {string} key @param {string} text @param {number} wait */
   function change(key, text, wait) {
     typed.set(key, text);
     clearTimeout(typing);
     typing = window.setTimeout(send, wait);
+    wake();
   }
-  /** @param {Promise<Answer>} question */
-  function settle(question) {
-    trouble("");
-    settling = question.then(({ content }) => {
-      shot.ask = content.ask;
+  /** Who begins to ask will need the model, and what a prompt costs is known only with it. */
+  function wake() {
+    if (woken || shot.model.loaded) return;
+    woken = true;
+    surely("ready", {}, true).then(({ content }) => {
+      shot.model = content.model;
       shot.checks = content.checks;
       redraw();
-    }).catch(trouble).then(() => {
+    }).catch(trouble);
+  }
+  /** Whether Python took it. @param {string} verb @param {Record<string, any>} given @returns {Promise<boolean>} */
+  function settle(verb, given) {
+    trouble("");
+    const ahead = parts.get("protein_sampling");
+    return (settling = surely(verb, { ...given, explore: next.hidden ? null : ahead?.wants?.() }).then(({ content }) => {
+      shot.ask = content.ask;
+      shot.checks = content.checks;
+      ahead?.given?.(content);
+      redraw();
+      return true;
+    }).catch((error) => {
+      // What was not taken stays in the fields, and is sent with what is typed next.
+      for (const [key, text] of Object.entries(given.changes || {})) if (!typed.has(key)) typed.set(key, text);
+      trouble(error);
+      return false;
+    }).then((taken) => {
       settling = null;
-      if (typed.size) send();
-    });
-    return settling;
+      if (taken && typed.size) send();
+      return taken;
+    }));
   }
   function send() {
     clearTimeout(typing);
     if (settling || !typed.size) return settling;
     const changes = Object.fromEntries(typed);
     typed.clear();
-    return settle(ask("settings", { changes }));
+    return settle("settings", { changes });
   }
+  /** All that was typed is with Python; whether it is. */
   async function sent() {
-    for (let question = send(); question; question = send()) await question;
+    for (let question = send(); question; question = send()) if (!(await question)) return false;
+    return true;
   }
   /** @param {any} control */
   function field({ key, label, unit, help, whole, ...span }) {
@@ -196,7 +230,10 @@ function view(model, root, { ask, trouble, say }) {
     trouble("");
     node.ariaDisabled = "true"; // not `disabled`, which would take the focus away
     try {
-      if (verb === "generate") await sent();
+      if (verb === "generate" && !(await sent())) {
+        node.ariaDisabled = null;
+        return;
+      }
       pressed = verb === "generate";
       await ask(verb);
     } catch (error) {
@@ -233,7 +270,7 @@ function view(model, root, { ask, trouble, say }) {
   };
   function askAll() {
     // A question may be lost: then it is asked again.
-    if (Date.now() - asking < 4000) return;
+    if (Date.now() - asking < LOST) return;
     asking = Date.now();
     ask("shot", {}, true).then(({ content }) => content.shot.serial >= shot.serial && replace(content.shot)).catch(trouble).finally(() => (asking = 0));
   }
@@ -281,6 +318,7 @@ function view(model, root, { ask, trouble, say }) {
     bar.hidden = shot.share === null;
     fill.style.width = `${percent}%`;
     bar.ariaValueNow = percent;
+    bar.ariaValueText = shot.line || shot.doing || `${percent} %`;
     put(line, shot.line);
     put(doing, shot.doing);
     if (noticed !== (noticed = JSON.stringify(shot.notice))) {
@@ -339,7 +377,7 @@ function view(model, root, { ask, trouble, say }) {
     if (!rows.some((row) => row.index === opened)) opened = null;
     tabledBy = shot.table;
     const focus = /** @type {any} */ (document.activeElement)?.dataset?.sort;
-    const seen = columns.filter(({ key }) => (all || FEW.includes(key)) && (all || rows.some((row) => row[key] != null && row[key] !== "" && (key !== "finished" || true))));
+    const seen = columns.filter(({ key }) => all || (FEW.includes(key) && rows.some((row) => row[key] != null && row[key] !== "")));
     const again = () => {
       tabledBy = null;
       paintTable();
@@ -377,6 +415,8 @@ function view(model, root, { ask, trouble, say }) {
     if (focus) /** @type {any} */ (tabled.querySelector(`[data-sort="${focus}"]`))?.focus();
     if (opened === null) return;
     const place = opened;
+    // What is known is one part, which stands in one place.
+    if (doors.querySelector("[data-door=composition]")?.ariaExpanded === "true") shut();
     details.replaceChildren(box("bw-tools", button("Token by token", () => toggle("next", place))), box("bp-known"));
     mount("protein_judging", details.lastChild).then((part) => part?.open?.(place));
   }
@@ -399,7 +439,7 @@ function view(model, root, { ask, trouble, say }) {
   /** @param {string} door @param {any} [given] */
   const openDoor = (door, given) => void toggle(door, given, true);
   /** @type {Desk} */
-  const desk = { ask, trouble, say, alone, shot: () => shot, put, later, tinted, name, open: openDoor };
+  const desk = { ask, surely, trouble, say, alone, shot: () => shot, put, later, tinted, name, open: openDoor };
   /** A part in its place, sent when it is first needed. @param {string} stem @param {any} where @returns {Promise<Part | undefined>} */
   async function mount(stem, where) {
     try {
@@ -434,11 +474,7 @@ function view(model, root, { ask, trouble, say }) {
       next.hidden = given === undefined && !stay && !next.hidden;
       ahead.ariaExpanded = String(!next.hidden);
       if (next.hidden) return;
-      if (!shot.model.loaded) ask("ready", {}, true).then(({ content }) => {
-        shot.model = content.model;
-        shot.checks = content.checks;
-        redraw();
-      }, trouble);
+      wake();
       const part = await mount("protein_sampling", next);
       if (typeof given === "number") {
         part?.walk?.(given);
@@ -466,6 +502,7 @@ function view(model, root, { ask, trouble, say }) {
   paint();
   if (!alone) askAll();
   return () => {
+    closed = true;
     for (const part of parts.values()) part.clean?.();
     clearInterval(clock);
     clearTimeout(typing);

@@ -70,6 +70,7 @@ class ProteinPanel(Live):
         "protein_take": ("hand", "protein_take"),
     }
 
+    _calm = 0.5  # seconds: often enough to see them grow, and drawing takes time from the model
     _control: Any = None  # of the work that goes on
 
     def __init__(
@@ -363,17 +364,24 @@ class ProteinPanel(Live):
     # Questions of the page.
 
     @answers("settings")
-    def _answer_settings(self, changes: Any = None) -> dict:
+    def _answer_settings(self, changes: Any = None, explore: Any = None) -> dict:
+        """Take what was typed; with `explore`, a number of tokens, bring what comes next along: a slider asks once."""
         sheet = self._sheet
         for key, given in (changes if isinstance(changes, dict) else {}).items():
             sheet.ask.change(str(key), given)
         sheet.look_again()
-        return {"ask": dict(sheet.ask.typed), "checks": sheet.checks}
+        answer = {"ask": dict(sheet.ask.typed), "checks": sheet.checks}
+        if explore is not None:
+            try:
+                answer.update(self._answer_explore(shown=explore))
+            except InputError as error:
+                answer["unexplored"] = str(error)
+        return answer
 
     @answers("authors")
-    def _answer_authors(self) -> dict:
+    def _answer_authors(self, explore: Any = None) -> dict:
         self._sheet.ask.authors()
-        return self._answer_settings()
+        return self._answer_settings(explore=explore)
 
     @answers("ready")
     def _answer_ready(self) -> dict:
@@ -460,8 +468,8 @@ class ProteinPanel(Live):
 
     def _hear_event(self, event: dict[str, Any]) -> None:
         """An event of the work, in its own thread."""
-        self._urgent = True
         if event["event"] != "step":
+            self._urgent = True
             self._waiting.append(event)
         if not self._pumped:
             self._tick()

@@ -100,6 +100,21 @@ export default (desk, place) => {
     const open = 2 ** last.entropy;
     desk.put(meaning, `${first.entropy.toFixed(1)} bits before and ${last.entropy.toFixed(1)} after: a choice of ${last.entropy.toFixed(1)} bits is as open as a throw among ${open < 10 ? open.toFixed(1) : counted(Math.round(open))} equally likely tokens.`);
   }
+  /** @param {Next} found */
+  function present(found) {
+    next = found;
+    desk.put(wait, "");
+    bars.hidden = false;
+    paint();
+  }
+  /** @param {string} words */
+  function without(words) {
+    next = null;
+    desk.put(wait, words);
+    for (const node of [finding, meaning]) desk.put(node, "");
+    stages.replaceChildren();
+    bars.hidden = true;
+  }
   /** One question at a time; when it is answered, what is wanted by then is asked. */
   function ask() {
     if (asking) {
@@ -108,19 +123,12 @@ export default (desk, place) => {
     }
     asking = true;
     again = false;
-    const wanted = at;
-    desk.ask("explore", { design: wanted?.design ?? null, position: wanted?.position ?? null, shown: listed }, true).then(({ content }) => {
-      if (wanted !== at) return;
-      next = content.next;
-      desk.put(wait, "");
-      bars.hidden = false;
-      paint();
+    const wanted = key();
+    // An answer to what is wanted no more is passed over.
+    desk.surely("explore", { design: at?.design ?? null, position: at?.position ?? null, shown: listed }, true).then(({ content }) => {
+      if (wanted === key()) present(content.next);
     }, (error) => {
-      next = null;
-      desk.put(wait, error.message);
-      for (const node of [finding, meaning]) desk.put(node, "");
-      stages.replaceChildren();
-      bars.hidden = true;
+      if (wanted === key()) without(error.message);
     }).then(() => {
       asking = false;
       if (again) ask();
@@ -129,7 +137,7 @@ export default (desk, place) => {
   /** What the answer depends on. */
   function key() {
     const { ask, model, phase } = desk.shot(), { n, max_length, seed, ...rest } = ask;
-    return JSON.stringify([at ? null : rest, at, model.loaded, AFTER.includes(phase)]);
+    return JSON.stringify([at ? null : rest, at, listed, model.loaded, AFTER.includes(phase)]);
   }
   function refresh() {
     if (at && !desk.shot().table.rows.some(({ index }) => index === at?.design)) show(null);
@@ -196,5 +204,19 @@ export default (desk, place) => {
     refresh();
   };
   known();
-  return { refresh: known, show, walk };
+  return {
+    refresh: known,
+    show,
+    walk,
+    /** How many tokens a change of the settings is to bring along; none while a design is looked at. */
+    wants: () => (at ? null : listed),
+    /** The answer to a change of the settings. @param {{next?: Next, unexplored?: string}} answer */
+    given(answer) {
+      if (at || !(answer.next || answer.unexplored)) return;
+      asked = key();
+      again = false;
+      if (answer.next) present(answer.next);
+      else without(answer.unexplored || "");
+    },
+  };
 };

@@ -128,6 +128,7 @@ class ProteinSheet:
 
     def end(self, state: str, sentences: list[str]) -> None:
         """How it ended: "done", "stopped" or "failed"."""
+        self.advance()
         self._broke_off = self._growth.steps if self._growth is not None else 0
         self.phase, self._growth = state, None
         if state == "done" and self.generation is None:  # known proteins were read before there is anything to compare
