@@ -398,11 +398,11 @@ function view(model, root, { ask, trouble, say }) {
         tabled.querySelector(`[data-row="${row.index}"]`)?.focus();
       }, { class: "bp-opener", "data-row": row.index, "aria-expanded": String(opened === row.index), title: "What is known of it" });
       body.append(make("tr", { class: row.deceives && "bp-deceives" }, make("th", { scope: "row" }, opener), ...seen.map((column) =>
-        make("td", { class: `bp-${column.kind} bp-col-${column.key}` }, column.key === "flags" && row.deceives ? make("b", {}, "Low perplexity, but it repeats itself: ") : "", shown(row[column.key], column))),
+        make("td", { class: `bp-${column.kind} bp-col-${column.key}` }, column.key === "flags" && row.deceives ? make("b", {}, row.why) : shown(row[column.key], column))),
         make("td", { class: "bp-cell" }, box("bp-seq", start ? "…" : "", tinted(text.slice(start, start + SHORT), (one?.p || "").slice(start)), text.length > start + SHORT ? "…" : ""))));
       if (opened === row.index) body.append(make("tr", {}, make("td", { colspan: seen.length + 2, class: "bp-opened" }, details)));
     }
-    const table = make("table", {}, make("thead", {}, make("tr", {}, ...head, make("th", { scope: "col", class: "bp-text" }, "sequence"))), body);
+    const table = make("table", { "aria-label": "Proteins, judged" }, make("thead", {}, make("tr", {}, ...head, make("th", { scope: "col", class: "bp-text" }, "sequence"))), body);
     tabled.replaceChildren(
       box("bw-row", make("p", { class: "bw-quiet bp-words" }, words), button("All columns", () => {
         all = !all;

@@ -14,13 +14,14 @@ const KINDS = [
 
 /** @param {Desk} desk @param {HTMLElement} place */
 export default (desk, place) => {
-  const free = make("input", { type: "checkbox" }), handed = make("div", { class: "bp-handed" }), hint = make("p", { class: "bw-small" }, "Choose what to take; what each holds is said when you point at it.");
+  const free = make("input", { type: "checkbox", onchange: () => handed.replaceChildren() }), handed = make("div", { class: "bp-handed" }), hint = make("p", { class: "bw-small" }, "Choose what to take; what each holds is said when you point at it.");
   const folder = make("input", { type: "text", value: "designs", "aria-label": "Folder to write into, where Python runs", autocomplete: "off", spellcheck: "false" });
   const written = make("p", { class: "bw-quiet", role: "status", hidden: true });
   /** @param {string} kind @param {string} words */
   function get(kind, words) {
     desk.trouble("");
     desk.put(hint, words);
+    handed.replaceChildren(); // what was handed out before is not what was asked for now
     desk.ask("file", { kind, msa_free: free.checked }).then(({ content, buffers }) => {
       const bytes = buffers[0] && new Uint8Array(buffers[0].buffer, buffers[0].byteOffset, buffers[0].byteLength);
       hand(handed, content.name, content.kind, content.text ?? bytes);

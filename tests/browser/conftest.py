@@ -13,12 +13,13 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sy
 from tests.conftest import skip_or_fail
 
 from .notebooks import Notebook, write_notebook
+from .panels import SETUP as PANELS
 from .servers import DAY4, OLDER_FRONT_END, Server, chromium
 from .token_views import SETUP as TOKENS
 from .trainings import SETUP as TRAININGS
 
 PATIENCE = 30_000  # milliseconds; two cores may be busy with other tests
-SETUPS = {"tokens": TOKENS, "trainings": TRAININGS}  # what the first cell of a room is
+SETUPS = {"tokens": TOKENS, "trainings": TRAININGS, "panels": PANELS}  # what the first cell of a room is
 HERE = ("127.0.0.1", "localhost", "")  # "" is what data: and blob: addresses have, and files
 expect.set_options(timeout=PATIENCE)
 
@@ -208,3 +209,37 @@ def runs(trains_lab: Notebook) -> Notebook:
     """With the folders `slow` and `fast`, of runs that are over, and their events in `slow.events`, `fast.events`."""
     trains_lab.tell("trained('slow'); trained('fast', learning_rate=2e-3)")
     return trains_lab
+
+
+def _designing(rooms: Rooms, front: str, kernel: str) -> Iterator[Notebook]:
+    """The same for tests that let a model write; what a failed test left at work must not keep the next one waiting."""
+    notebook, watch = rooms.enter(front, kernel, "panels")
+    inside = entered(notebook, watch)
+    yield next(inside)
+    if not notebook.page.is_closed():
+        if notebook.page.evaluate("bio.atWork() || !bio.ready()"):
+            rooms.leave(notebook)
+        else:
+            notebook.tell("quick(); panel.close()")
+    yield from inside
+
+
+@pytest.fixture(
+    params=[("lab", "newest"), ("lab", "day4"), ("notebook", "newest")],
+    ids=["JupyterLab-newest", "JupyterLab-day4", "Notebook7-newest"],
+)
+def designs_everywhere(request: pytest.FixtureRequest, rooms: Rooms) -> Iterator[Notebook]:
+    """An open notebook whose kernel has a protein model, in JupyterLab with each of the kernels, then in Notebook 7."""
+    yield from _designing(rooms, *request.param)
+
+
+@pytest.fixture(params=["newest", "day4"])
+def designs(request: pytest.FixtureRequest, rooms: Rooms) -> Iterator[Notebook]:
+    """The same in JupyterLab, with each of the two kernels."""
+    yield from _designing(rooms, "lab", request.param)
+
+
+@pytest.fixture
+def designs_lab(rooms: Rooms) -> Iterator[Notebook]:
+    """The same in JupyterLab with the newest kernel, for what does not differ."""
+    yield from _designing(rooms, "lab", "newest")

@@ -58,3 +58,8 @@ def test_a_page_alone_of_proteins_sorts_and_has_no_buttons_that_take_python(page
     ends = {design.residues: design.name for design in panel.generation}
     shown = [rows.nth(0).inner_text().split()[0], rows.nth(5).inner_text().split()[0]]
     assert sorted(shown) == sorted([ends[max(ends)], ends[min(ends)]]) and wrong == []
+    page.get_by_role("button", name="Composition").click()
+    residues = sum(design.residues for design in panel.generation)
+    expect(page.locator(".bp-side figure")).to_contain_text(f"n = {residues:,} residues of 6 proteins")
+    expect(page.get_by_role("button", name="Compare")).to_have_count(0)  # it takes Python
+    assert wrong == []
