@@ -136,6 +136,8 @@ SCENES: dict[str, Callable[[Studio], Locator]] = {
     "training-progress-compare": training_scenes.compare,
     "training-progress-follow": training_scenes.follow,
     "protein-panel": panel_scenes.judged,
+    "protein-panel-next": panel_scenes.explored,
+    "protein-panel-walk": panel_scenes.walked,
     "token-view": plain,
     "token-view-dark": dark,
     "token-view-mutate": mutate,
