@@ -499,6 +499,17 @@ def test_moving_a_slider_changes_what_comes_next() -> None:
     assert any(one["cut_by"] == "top_k" for one in got["candidates"])
 
 
+def test_an_answer_to_a_setting_brings_what_comes_next_where_it_is_looked_at() -> None:
+    page = Page(ProteinPanel(seed=1))
+    got = page.told("settings", changes={"top_k": 5}, explore=12)
+    assert "still being loaded" in got["unexplored"] and got["ask"]["top_k"] == 5 and "next" not in got
+    page.panel._model.here()
+    got = page.told("settings", changes={"top_k": 7}, explore=12)
+    assert got["next"] == page.told("explore", shown=12)["next"] and got["next"]["stages"][-1]["left"] == 7
+    assert page.told("authors", explore=12)["next"] == page.told("explore", shown=12)["next"]
+    assert not {"next", "unexplored"} & set(page.told("settings", changes={"top_k": 9}))
+
+
 def test_a_design_is_walked_token_by_token(page: Page, panel: ProteinPanel) -> None:
     steps = page.told("walk", design=1)["steps"]
     design = panel.generation[1]
