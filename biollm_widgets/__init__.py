@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from biollm_widgets.checks import check
     from biollm_widgets.dna.classification import classify
     from biollm_widgets.dna.datasets import load_coding_dataset
     from biollm_widgets.dna.embedding import embed
@@ -48,6 +49,7 @@ _HOMES = {
     "ProteinPanel": "widgets.protein_panel",
     "TokenView": "widgets.token_view",
     "TrainingProgress": "widgets.training_progress",
+    "check": "checks",
     "classify": "dna.classification",
     "clean_dna": "sequences",
     "clean_protein": "sequences",
@@ -77,6 +79,7 @@ __all__ = [
     "ProteinPanel",
     "TokenView",
     "TrainingProgress",
+    "check",
     "classify",
     "clean_dna",
     "clean_protein",

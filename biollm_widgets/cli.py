@@ -18,6 +18,7 @@ VERBS = {
     "classify": "Predict labels from embeddings, against honest baselines.",
     "finetune": "Fine-tune DNABERT-2 with the flags of its own train.py.",
     "generate": "Let ProtGPT2 write proteins, and judge them.",
+    "check": "Run a lesson's notebook and all its checks.",
     "models": "List the models of the lessons, and which of them are on this computer.",
     "fetch": "Download models ahead, with size against free disk first.",
 }
