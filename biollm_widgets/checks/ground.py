@@ -265,6 +265,16 @@ def close(got: Any, truth: Any) -> bool:
     return got.shape == truth.shape and bool(np.allclose(got, truth, rtol=1e-4, atol=1e-6))
 
 
+def among(got: Any, *values: Any) -> Any:
+    """The one of several values that this is, or None: a mistake can be made in more than one way."""
+    return next((value for value in values if close(got, value)), None)
+
+
+def apart(*values: Any) -> bool:
+    """Whether no two of these are the same: an input that tells the mistakes from each other."""
+    return not any(close(one, other) for i, one in enumerate(values) for other in values[:i])
+
+
 def check_of(
     name: str,
     points: int,

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from biollm_widgets.checks.ground import Check
+from biollm_widgets.checks.protein import comparing, sampling, scoring, taking, text
+from biollm_widgets.checks.protein.questions import QUESTIONS
 
-CHECKS: list[Check] = []
+CHECKS = [
+    *text.CHECKS,
+    *sampling.CHECKS,
+    *scoring.CHECKS,
+    *comparing.CHECKS,
+    *taking.CHECKS,
+    *QUESTIONS,
+]
