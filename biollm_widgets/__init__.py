@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from biollm_widgets.checks import check
+    from biollm_widgets.checks.predictions import outcome, predict
     from biollm_widgets.dna.classification import classify
     from biollm_widgets.dna.datasets import load_coding_dataset
     from biollm_widgets.dna.embedding import embed
@@ -60,6 +61,8 @@ _HOMES = {
     "generate_again": "protein.generation",
     "judge": "protein.judging",
     "load_coding_dataset": "dna.datasets",
+    "outcome": "checks.predictions",
+    "predict": "checks.predictions",
     "locate": "models.locate",
     "perplexity": "protein.scoring",
     "read_fasta": "sequences",
@@ -91,7 +94,9 @@ __all__ = [
     "judge",
     "load_coding_dataset",
     "locate",
+    "outcome",
     "perplexity",
+    "predict",
     "read_fasta",
     "split_dataset",
     "tokenize",

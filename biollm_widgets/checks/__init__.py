@@ -8,8 +8,9 @@ prints what it saw, the likely misconception, one hint and where to look, and re
 from __future__ import annotations
 
 import difflib
+import os
 from importlib import import_module
-from typing import Any
+from typing import Any, Optional
 
 from biollm_widgets.checks import records
 from biollm_widgets.checks.ground import Check, Result, run
@@ -55,7 +56,7 @@ def judge(name: str, *answers: Any, at_grading: bool = False) -> Result:
     return run(find(name), answers, at_grading)
 
 
-def check(name: str, *answers: Any, at_grading: bool = False) -> float:
+def check(name: str, *answers: Any, at_grading: Optional[bool] = None) -> float:
     """Look at an answer, say what was seen, and give the points.
 
     Parameters
@@ -65,13 +66,15 @@ def check(name: str, *answers: Any, at_grading: bool = False) -> float:
     answers
         What the task asks for: a function (not called: `pool`, not `pool(x)`), a table, a number, a letter.
     at_grading : bool
-        Call functions with more inputs, the same ones each time.
+        Call functions with more inputs, the same ones each time; unless said, while nbgrader grades the notebook.
 
     Returns
     -------
     float
         0 to the points of the check. Nothing is raised, and nothing is written to stderr.
     """
+    if at_grading is None:
+        at_grading = os.environ.get("NBGRADER_EXECUTION") == "autograde"
     try:
         result = judge(name, *answers, at_grading=at_grading)
     except InputError as error:
