@@ -18,7 +18,7 @@ PACKAGE = ROOT / "biollm_widgets"
 
 # From the ground up. Rooms of one floor do not know each other; a room imports from its own and from floors below.
 FLOORS = [
-    ["errors"],
+    ["errors", "news"],
     ["files", "scores"],
     ["sequences"],
     ["tokenization"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import sys
 from http.client import HTTPException
 from pathlib import Path
 from typing import Optional, Union
@@ -15,6 +14,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pandas as pd
 
+from biollm_widgets import news
 from biollm_widgets.dna.labelled import IS_DNA, clean_sequences, looks_like_index, parse_labels, read_table
 from biollm_widgets.dna.seeds import checked_seed
 from biollm_widgets.dna.simulate import simulate_coding_dataset
@@ -79,7 +79,7 @@ def load_coding_dataset(
     seed = checked_seed(seed)
     if source == "simulated":
         frame = simulate_coding_dataset(CHAPTER_ROWS if size is None else size, seed)
-        _say(f"Data: {len(frame):,} SIMULATED sequences, {frame.attrs['source'].removeprefix('simulated ')}.")
+        news.say(f"Data: {len(frame):,} SIMULATED sequences, {frame.attrs['source'].removeprefix('simulated ')}.")
         return frame
     if source not in ("auto", "chapter"):
         frame = read_labelled_csv(source)
@@ -89,7 +89,7 @@ def load_coding_dataset(
                 f"The labels of {source} hold {', '.join(map(str, strange[:5]))}; this data set has 1 for coding and 0 "
                 "for non-coding."
             )
-        _say(f"Data: {len(frame):,} sequences of {source}.")
+        news.say(f"Data: {len(frame):,} sequences of {source}.")
         return _sample(frame, size, seed)
     try:
         frame = load_chapter(progress=progress, offline=source == "auto" and _offline())
@@ -98,9 +98,9 @@ def load_coding_dataset(
             raise
         frame = simulate_coding_dataset(CHAPTER_ROWS if size is None else size, seed)
         how = frame.attrs["source"].removeprefix("simulated ")
-        _say(f"Data: {len(frame):,} SIMULATED sequences, {how}, as the chapter's data set cannot be had. {problem}")
+        news.say(f"Data: {len(frame):,} SIMULATED sequences, {how}, as the chapter's data set cannot be had. {problem}")
         return frame
-    _say(f"Data: the chapter's {len(frame):,} sequences ({frame.attrs['source']}).")
+    news.say(f"Data: the chapter's {len(frame):,} sequences ({frame.attrs['source']}).")
     return _sample(frame, size, seed)
 
 
@@ -142,11 +142,11 @@ def read_labelled_csv(path: Union[str, os.PathLike]) -> pd.DataFrame:
         for number in others
     ]
     if left:
-        _say(f"Left out of {table.path}: {'; '.join(left)}.")
+        news.say(f"Left out of {table.path}: {'; '.join(left)}.")
     labels = parse_labels(table, label)
     sequences, repairs = clean_sequences(table.column(sequence), lambda i: f"line {table.lines[i]} of {table.path}")
     for repair in repairs:
-        _say(f"In {table.path}: {repair}.")
+        news.say(f"In {table.path}: {repair}.")
     frame = pd.DataFrame({"DNA_sequence": sequences, "Target": np.asarray(labels, dtype=np.int64)})
     frame.attrs.update(source=str(path), simulated=False)
     return frame
@@ -170,7 +170,7 @@ def load_chapter(
             frame.attrs["source"] = str(cached)
             return frame
         except (InputError, OSError) as problem:
-            _say(f"The copy {cached} is no good ({problem}) and is downloaded anew.")
+            news.say(f"The copy {cached} is no good ({problem}) and is downloaded anew.")
     if offline:
         raise InputError(
             "It is not in the cache, and HF_HUB_OFFLINE or BIOLLM_MODELS keeps off the web; unset that to download it."
@@ -182,7 +182,7 @@ def load_chapter(
         with whole_file(cached) as path:
             path.write_bytes(content)
     except (InputError, OSError) as problem:
-        _say(f"The download is not kept for the next time: {problem} BIOLLM_CACHE names another folder.")
+        news.say(f"The download is not kept for the next time: {problem} BIOLLM_CACHE names another folder.")
     return frame
 
 
@@ -317,7 +317,3 @@ def _offline() -> bool:
     """Whether the person, or grading, said to stay off the web."""
     switches = os.environ.get("HF_HUB_OFFLINE", ""), os.environ.get("BIOLLM_MODELS", "")
     return switches[0].lower() in {"1", "true", "yes", "on"} or switches[1].lower() == "embedded"
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Optional
 
+from biollm_widgets import news
 from biollm_widgets.errors import InputError
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import count_in_words, in_words
@@ -141,7 +142,7 @@ def _say(path: ModelPath) -> ModelPath:
     """Print the line once a process: a tokenizer and a model from one place are one piece of news."""
     if path.said not in _said:
         _said.add(path.said)
-        print(path.said, file=sys.stderr)
+        news.say(path.said)
     return path
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Optional, Union
 
 import numpy as np
 
+from biollm_widgets import news
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein.layout import END
 from biollm_widgets.sequences import Record, Repair, clean_protein, read_fasta
@@ -91,7 +91,7 @@ def told_prompt(text: Optional[str]) -> Prompt:
     """Check a prompt as `read_prompt` does, and say on standard error what was changed in it."""
     prompt = read_prompt(text)
     for repair in prompt.repairs:
-        print(f"The prompt: {repair.words}.", file=sys.stderr)
+        news.say(f"The prompt: {repair.words}.")
     return prompt
 
 

@@ -24,14 +24,6 @@ from biollm_widgets.widgets.printing import prints_to
 TICK = 0.05  # seconds between two looks at what the page has sent
 
 
-def in_kernel() -> bool:
-    """Whether this is a cell of a notebook with a front end that can send clicks."""
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    return shell is not None and hasattr(shell, "kernel")
-
-
 class Work:
     """A function in a thread of its own, which begins when somebody waits for it.
 

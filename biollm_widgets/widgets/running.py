@@ -6,6 +6,7 @@ import os
 from collections.abc import Coroutine, Generator
 from typing import Any, Optional, Protocol
 
+from biollm_widgets import news
 from biollm_widgets.widgets import beside
 from biollm_widgets.widgets.busy import Busy
 
@@ -96,4 +97,4 @@ def run_alone(view: Any, run: Run) -> None:
 
 def _has_a_page(run: Run) -> bool:
     """Whether somebody may look on and click: not in a script, not while a notebook is graded, not in one of many."""
-    return beside.in_kernel() and not os.environ.get("NBGRADER_EXECUTION") and run.alone
+    return news.in_kernel() and not os.environ.get("NBGRADER_EXECUTION") and run.alone

@@ -11,6 +11,7 @@ from typing import Any, Optional
 
 from transformers import TrainerCallback
 
+from biollm_widgets import news
 from biollm_widgets.errors import InputError
 from biollm_widgets.runs.resuming import line_that_resumes
 from biollm_widgets.runs.session import Watch
@@ -50,12 +51,12 @@ class Together(TrainerCallback):
                 each_turn=self.turn,
             )
             watch.agree(args)
-            if beside.in_kernel():
+            if news.in_kernel():
                 progress._show()
                 kept.enter_context(beside.heard_beside(progress))
             if on_main:
                 kept.enter_context(control.request)  # an interrupt stops after the step at hand
-            if on_main and beside.in_kernel():
+            if on_main and news.in_kernel():
                 kept.enter_context(_until_the_cell_ends(self.broke_off))
                 events = beside.pump()
                 self.poll = None if events is None else kept.enter_context(events)

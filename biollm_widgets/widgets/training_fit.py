@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any, Optional
 
+from biollm_widgets import news
 from biollm_widgets.runs.terminal import TerminalBar
 from biollm_widgets.widgets import beside
 from biollm_widgets.widgets.busy import Busy
@@ -57,7 +57,7 @@ class TrainingRun:
     def in_foreground(self, progress: Any) -> Any:
         with self.busy(progress, pumped=False) as busy:
             # A graded notebook shows what goes to stderr as if it were an error.
-            bar = TerminalBar(progress._sheet.log, sys.stdout if beside.in_kernel() else sys.stderr)
+            bar = TerminalBar(progress._sheet.log, news.stream())
 
             def hear(event: dict[str, Any]) -> None:
                 progress._hear_event(event)

@@ -21,9 +21,8 @@ def published(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from biollm_widgets.checks import inputs
 
     folders = {"zhihan1996/DNABERT-2-117M": "dnabert2_tokenizer", "nferruz/ProtGPT2": "protgpt2_tokenizer"}
-    monkeypatch.setattr(
-        inputs, "embedded_tokenizer", lambda name: AutoTokenizer.from_pretrained(shared_data / folders[name])
-    )
+    loaded = {name: AutoTokenizer.from_pretrained(shared_data / folder) for name, folder in folders.items()}
+    monkeypatch.setattr(inputs, "embedded_tokenizer", loaded.__getitem__)
     return shared_data
 
 

@@ -19,7 +19,7 @@ pytest.importorskip("nbgrader", reason="The lessons are made by nbgrader (make t
 from biollm_widgets.checks import checks_of
 
 ROOT = Path(__file__).resolve().parents[2]
-LESSONS = {"dna_classification": "dna"}  # the folder, and the name of its checks
+LESSONS = {"dna_classification": "dna", "protein_design": "protein"}  # the folder, and the name of its checks
 
 
 def nbgrader(course: Path, *words: str, timeout: float = 900) -> str:

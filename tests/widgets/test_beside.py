@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from biollm_widgets import news
 from biollm_widgets.widgets import beside
 
 colour: contextvars.ContextVar[str] = contextvars.ContextVar("colour", default="none")
@@ -160,4 +161,4 @@ def test_what_it_prints_is_said() -> None:
 
 
 def test_outside_a_notebook_there_is_no_page_and_no_pump() -> None:
-    assert not beside.in_kernel() and beside.pump() is None
+    assert not news.in_kernel() and beside.pump() is None

@@ -23,6 +23,7 @@ from small_trainer import At, Witness, checkpoints, same, small_trainer, weights
 from transformers import TrainerCallback
 from transformers.trainer_utils import TrainOutput
 
+from biollm_widgets import news
 from biollm_widgets.errors import InputError
 from biollm_widgets.widgets import live
 from biollm_widgets.widgets.training_progress import TrainingProgress
@@ -132,10 +133,8 @@ def test_what_is_no_trainer_is_called_that() -> None:
 
 def in_a_kernel(monkeypatch: pytest.MonkeyPatch, progress: TrainingProgress) -> None:
     """As if there were a page, of which nobody takes notice."""
-    from biollm_widgets.widgets import beside
-
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-    monkeypatch.setattr(beside, "in_kernel", lambda: True)
+    monkeypatch.setattr(news, "in_kernel", lambda: True)
     monkeypatch.setattr(progress, "send", lambda content, buffers=None: None)
     monkeypatch.setattr(progress, "_show", lambda: None)
 
@@ -310,10 +309,9 @@ def test_the_callback_can_be_used_for_the_next_run_after_one_that_failed(make_tr
 def test_under_nbgrader_it_runs_in_the_foreground_and_writes_nothing_to_stderr(
     make_trainer: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    from biollm_widgets.widgets import beside
 
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    monkeypatch.setattr(beside, "in_kernel", lambda: True)
+    monkeypatch.setattr(news, "in_kernel", lambda: True)
     threads = []
     trainer = make_trainer(callbacks=[At(1, lambda: threads.append(threading.current_thread()))], **EVERY)
     progress = TrainingProgress()
@@ -327,10 +325,9 @@ def test_under_nbgrader_it_runs_in_the_foreground_and_writes_nothing_to_stderr(
 def test_in_a_kernel_it_trains_in_a_thread_and_messages_go_out_at_most_four_times_a_second(
     make_trainer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from biollm_widgets.widgets import beside
 
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-    monkeypatch.setattr(beside, "in_kernel", lambda: True)
+    monkeypatch.setattr(news, "in_kernel", lambda: True)
     progress = TrainingProgress()
     sent: list[tuple[float, Any]] = []
     monkeypatch.setattr(progress, "send", lambda content, buffers=None: sent.append((time.monotonic(), content)))

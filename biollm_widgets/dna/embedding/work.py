@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from biollm_widgets import news
 from biollm_widgets.dna.embedding import outputs
 from biollm_widgets.dna.embedding.batches import deal, plan, spread
 from biollm_widgets.dna.embedding.encoding import SequenceEncoder
@@ -111,7 +111,7 @@ class Work:
                 return
         self.choice = self._choose(precision)
         if self.choice.said:
-            print(f"Precision {self.choice.said}", file=sys.stderr)
+            news.say(f"Precision {self.choice.said}")
         if self.path is not None:
             self.plan["precision"] = self.choice.precision
             self.part.open()
@@ -135,7 +135,7 @@ class Work:
         kept = None if found is None else Fidelity.from_dict(found)
         self.choice = Choice(made["precision"], self.reader.encoder, kept, "")
         self.plan["precision"] = made["precision"]
-        print(f"{self.path} is there already, made from the same; its vectors are taken.", file=sys.stderr)
+        news.say(f"{self.path} is there already, made from the same; its vectors are taken.")
         return True
 
     def _choose(self, precision: str) -> Choice:
@@ -175,10 +175,9 @@ class Work:
             bar.close()
             if log is not None:
                 kept = int(self.done.sum()) + finished
-                print(
+                news.say(
                     f"\nStopped: {kept} of {len(lengths)} distinct sequences are kept in {self.part.path}; the same "
-                    "call goes on from there.",
-                    file=sys.stderr,
+                    "call goes on from there."
                 )
             raise
         finally:
@@ -217,7 +216,7 @@ class Work:
     def _hint(self) -> None:
         idle_gpu = self.reader.device.type == "cpu" and torch.cuda.is_available()
         if self.progress and idle_gpu and self._tokens > FEW_TOKENS:
-            print("The model is on the CPU and there is a GPU: device='cuda' would be faster.", file=sys.stderr)
+            news.say("The model is on the CPU and there is a GPU: device='cuda' would be faster.")
 
     def _vectors(self, rows: np.ndarray, reader: Optional[SequenceEncoder] = None) -> np.ndarray:
         with _enough_memory(int(self.tokenized.lengths[rows].sum())):

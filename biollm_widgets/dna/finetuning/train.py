@@ -8,7 +8,6 @@ import os
 import shlex
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +21,7 @@ import torch.distributed as dist
 import transformers
 from transformers import TrainerState, TrainingArguments
 
+from biollm_widgets import news
 from biollm_widgets.dna.audit import audit
 from biollm_widgets.dna.finetuning import arguments, checkpoints, results, rungs
 from biollm_widgets.dna.finetuning.arguments import settle
@@ -469,7 +469,7 @@ class Run:
         for sentence in sentences:
             self.notes.append(sentence)
             if self.first:
-                print(sentence, file=sys.stderr)
+                news.say(sentence)
                 self.progress.say(sentence)
 
     def quiet_unless_first(self) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union
 
+from biollm_widgets import news
 from biollm_widgets.protein.generation.decoding import Choice
 from biollm_widgets.protein.generation.settings import Settings
 from biollm_widgets.sequences import AMINO_ACIDS
@@ -263,7 +263,7 @@ class Generation:
             except InputError as problem:
                 if set(entry.sequence) <= set(AMINO_ACIDS):
                     raise  # not the design is at fault, but the seeds
-                print(f"{entry.name} is left out. {problem}", file=sys.stderr)
+                news.say(f"{entry.name} is left out. {problem}")
         if folder is not None and fit:
             write_alphafold3(fit, Path(folder).expanduser(), model_seeds=model_seeds, msa_free=msa_free)
         return jobs

@@ -11,6 +11,7 @@ from dataclasses import replace
 from threading import Event
 from typing import Any, Optional, Union
 
+from biollm_widgets import news
 from biollm_widgets.errors import InputError
 from biollm_widgets.protein.generation.decoding import Choice, Growth, grow
 from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
@@ -142,7 +143,7 @@ def generate(
         except KeyboardInterrupt:
             stopped = True  # the proteins are there; what is not known of them is NaN
     if fidelity is not None:
-        print(fidelity, file=sys.stderr)
+        news.say(fidelity)
     return Generation(tuple(designs), settings, source.path.said, source.path.source, stopped, seconds, fidelity)
 
 
@@ -156,10 +157,9 @@ def generate_again(settings: Union[str, os.PathLike, Settings], **changes: Any) 
         changes["n"] = changes.pop("num_return_sequences")
     again = generate(**{**found.as_dict(), **changes})
     if made_with and made_with != again.made_with:
-        print(
+        news.say(
             f"These settings were used with another model ({made_with}; here it is {again.made_with}), so the "
-            "sequences are others.",
-            file=sys.stderr,
+            "sequences are others."
         )
     return again
 
