@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import RepetitionPenaltyLogitsProcessor, TopPLogitsWarper
+
+from biollm_widgets.checks import inputs
 
 from .answers import Answers
 
@@ -23,12 +26,21 @@ def _lines(sequence: str, width: int = 60) -> str:
     return "\n".join(sequence[i : i + width] for i in range(0, len(sequence), width))
 
 
+def _by_pattern(sequence: str) -> str:
+    """With an empty line behind where the last one is full."""
+    return re.sub("(.{60})", r"\1\n", sequence)
+
+
 def _bare(text: str) -> str:
     return text.replace(END, "").replace("\n", "")
 
 
 PROTEIN["protein.residues"] = Answers(
-    right=[_bare, lambda text: "".join(c for c in text.split(END)[1] if c.isupper())],
+    right=[
+        _bare,
+        lambda text: "".join(c for c in text.split(END)[1] if c.isupper()),
+        lambda text: text.strip(END + "\n").replace("\n", ""),  # those letters are small: no residue is lost
+    ],
     wrong={
         "prefix kept": ("prefix", lambda text: text.replace("\n", "")),
         "line breaks kept": ("breaks", lambda text: text.replace(END, "")),
@@ -36,6 +48,7 @@ PROTEIN["protein.residues"] = Answers(
         "first line": ("first_line", lambda text: text.split("\n")[1]),
         "the first M stripped too": ("letters", lambda text: _bare(text).lstrip("M")),
         "ten letters cut off": ("letters", lambda text: text[len(END) + 10 :].replace("\n", "").replace(END, "")),
+        "the last line": ("last_line", lambda text: "".join(text.split("\n")[1:-1])),
         "how many": ("number", lambda text: len(_bare(text))),
         "as it was": ("raw", lambda text: text),
         "small letters": ("small", lambda text: _bare(text).lower()),
@@ -51,8 +64,17 @@ def _own(text: str, tokenizer: Any) -> int:
     return sum(one != END and one.strip() != "" for one in _pieces(text, tokenizer))
 
 
+def _notebooks() -> Any:
+    return inputs.embedded_tokenizer("nferruz/ProtGPT2")
+
+
 PROTEIN["protein.residues_per_token"] = Answers(
-    right=[lambda text, t: len(_bare(text)) / _own(text, t)],
+    right=[
+        lambda text, t: len(_bare(text)) / _own(text, t),
+        lambda text, t: (
+            len(_bare(text)) / len([one for one in t.tokenize(text) if one not in (t.eos_token, *t.tokenize("\n"))])
+        ),
+    ],
     wrong={
         "a token a residue": ("one", lambda text, t: 1),
         "all tokens": ("everything", lambda text, t: len(_bare(text)) / len(t(text)["input_ids"])),
@@ -61,6 +83,8 @@ PROTEIN["protein.residues_per_token"] = Answers(
         "line breaks as residues": ("letters", lambda text, t: len(text.replace(END, "")) / _own(text, t)),
         "tokens per residue": ("inverted", lambda text, t: _own(text, t) / len(_bare(text))),
         "four, as was read": ("quoted", lambda text, t: 4),
+        "lines joined first": ("joined", lambda text, t: len(_bare(text)) / len(t.tokenize(_bare(text)))),
+        "the notebook's tokenizer": ("own", lambda text, t: len(_bare(text)) / _own(text, _notebooks())),
     },
 )
 PROTEIN["protein.finished"] = Answers(
@@ -69,6 +93,8 @@ PROTEIN["protein.finished"] = Answers(
         "the first mark": ("first", lambda ids, eos: eos in ids),
         "the last token": ("last", lambda ids, eos: ids[-1] == eos),
         "shorter than 40": ("length", lambda ids, eos: len(ids) < sorted([30, 45])[1]),
+        "shorter than 100": ("length", lambda ids, eos: len(ids) < 100),
+        "two marks": ("twice", lambda ids, eos: list(ids).count(eos) == 2),
         "always": ("always", lambda ids, eos: True),
         "never": ("always", lambda ids, eos: False),
         "cut off": ("opposite", lambda ids, eos: eos not in ids[1:]),
@@ -83,7 +109,10 @@ def _cost(text: str, tokenizer: Any) -> int:
 
 
 PROTEIN["protein.prompt_cost"] = Answers(
-    right=[lambda s, t: _cost(f"{END}\n{_lines(s)}", t)],
+    right=[
+        lambda s, t: _cost(f"{END}\n{_lines(s)}", t),
+        lambda s, t: len(t.tokenize(_lines(s))) + 2,
+    ],
     wrong={
         "residues": ("residues", lambda s, t: len(s)),
         "residues and two": ("residues", lambda s, t: len(s) + 2),
@@ -92,6 +121,10 @@ PROTEIN["protein.prompt_cost"] = Answers(
         "no line break behind the mark": ("no_break", lambda s, t: _cost(END + _lines(s), t)),
         "one line": ("one_line", lambda s, t: _cost(f"{END}\n{s}", t)),
         "with an end": ("end", lambda s, t: _cost(f"{END}\n{_lines(s)}\n{END}", t)),
+        "letters": ("characters", lambda s, t: len(f"{END}\n{_lines(s)}")),
+        "a break behind each line": ("last_break", lambda s, t: _cost(f"{END}\n{_lines(s)}\n", t)),
+        "a break behind each full line": ("last_break", lambda s, t: _cost(f"{END}\n{_by_pattern(s)}", t)),
+        "the notebook's tokenizer": ("own", lambda s, t: _cost(f"{END}\n{_lines(s)}", _notebooks())),
         "17": ("quoted", lambda s, t: 17),
         "what is left": ("room", lambda s, t: 100 - _cost(f"{END}\n{_lines(s)}", t)),
     },
@@ -131,6 +164,7 @@ PROTEIN["protein.distribution"] = Answers(
     wrong={
         "times the temperature": ("multiplied", lambda x, t, k: _soft(_cut(x * t, k))),
         "temperature last": ("after", lambda x, t, k: _soft(_cut(x, k)) / t),
+        "softmax twice": ("after", lambda x, t, k: _soft(_cut(_soft(x) / t, k))),
         "no temperature": ("after", lambda x, t, k: _soft(_cut(x, k))),
         "not adding up": ("no_sum", lambda x, t, k: np.where(np.isfinite(_cut(x, k)), _soft(x / t), 0)),
         "the least likely": ("least", lambda x, t, k: _soft(_cut(x / t, k, least=True))),
@@ -164,6 +198,15 @@ def _from_below(shares: np.ndarray, p: float) -> np.ndarray:
     return made
 
 
+def _first_to_reach(shares: np.ndarray, p: float) -> np.ndarray:
+    order = np.argsort(shares)[::-1]
+    total = np.cumsum(shares[order])
+    kept = order[: next(i for i, reached in enumerate(total) if reached >= p) + 1]
+    made = np.zeros(len(shares))
+    made[kept] = shares[kept] / shares[kept].sum()
+    return made
+
+
 def _as_they_stand(shares: np.ndarray, p: float) -> np.ndarray:
     return np.where(np.cumsum(shares) - shares < p, shares, 0)
 
@@ -171,7 +214,8 @@ def _as_they_stand(shares: np.ndarray, p: float) -> np.ndarray:
 PROTEIN["protein.top_p"] = Answers(
     right=[
         lambda s, p: _norm(_nucleus(s, p)),
-        lambda s, p: TopPLogitsWarper(p)(None, torch.tensor(s).log()[None])[0].softmax(-1) if p < 1 else s,
+        lambda s, p: TopPLogitsWarper(p)(None, torch.tensor(s).log()[None])[0].softmax(-1),
+        _first_to_reach,
     ],
     wrong={
         "without the one that crosses": ("crossing", lambda s, p: _norm(_nucleus(s, p, False)) if p < 1 else s),
@@ -195,6 +239,12 @@ def _penalty(scores: np.ndarray, ids: Any, change: Any) -> np.ndarray:
     return made
 
 
+def _on_shares(scores: np.ndarray, ids: Any, penalty: float) -> np.ndarray:
+    shares = _soft(scores)
+    shares[list(set(ids))] /= penalty
+    return shares / shares.sum()
+
+
 PROTEIN["protein.penalty"] = Answers(
     right=[
         lambda x, ids, p: _penalty(x, set(ids), lambda s: s / p if s > 0 else s * p),
@@ -208,6 +258,7 @@ PROTEIN["protein.penalty"] = Answers(
         "multiplied": ("rewarded", lambda x, ids, p: _penalty(x, set(ids), lambda s: s * p)),
         "turned round": ("rewarded", lambda x, ids, p: _penalty(x, set(ids), lambda s: s * p if s > 0 else s / p)),
         "forbidden": ("forbidden", lambda x, ids, p: _penalty(x, set(ids), lambda s: -np.inf)),
+        "on probabilities": ("probabilities", _on_shares),
         "as they were": ("same", lambda x, ids, p: x),
     },
 )
@@ -252,6 +303,10 @@ PROTEIN["protein.perplexity"] = Answers(
     right=[lambda x, ids: math.exp(_loss(x, ids)), lambda x, ids: np.exp(_surprises(x, ids).mean())],
     wrong={
         "not shifted": ("not_shifted", lambda x, ids: np.exp(-_logs(x)[np.arange(len(ids)), ids].mean())),
+        "shifted the wrong way": (
+            "other_way",
+            lambda x, ids: np.exp(-_logs(x)[np.arange(1, len(ids)), ids[:-1]].mean()),
+        ),
         "the sum": ("sum", lambda x, ids: np.exp(_surprises(x, ids).sum())),
         "without exp": ("nats", _loss),
         "two bases": ("base", lambda x, ids: 2 ** _loss(x, ids)),
@@ -261,12 +316,14 @@ PROTEIN["protein.perplexity"] = Answers(
     },
 )
 PROTEIN["protein.authors_text"] = Answers(
-    right=[lambda s: f"{END}\n{_lines(s)}\n{END}"],
+    right=[lambda s: f"{END}\n{_lines(s)}\n{END}", lambda s: "\n".join([END, *re.findall(".{1,60}", s), END])],
     wrong={
         "bare": ("bare", lambda s: s),
         "in lines": ("bare", _lines),
         "one line": ("one_line", lambda s: f"{END}\n{s}\n{END}"),
-        "lines of 80": ("width", lambda s: f"{END}\n{_lines(s, 50)}\n{END}"),
+        "an empty line": ("empty_line", lambda s: f"{END}\n{_by_pattern(s)}\n{END}"),
+        "a line break behind": ("empty_line", lambda s: f"{END}\n{_lines(s)}\n{END}\n"),
+        "lines of 50": ("width", lambda s: f"{END}\n{_lines(s, 50)}\n{END}"),
         "no mark in front": ("no_start", lambda s: f"{_lines(s)}\n{END}"),
         "no mark behind": ("no_end", lambda s: f"{END}\n{_lines(s)}"),
         "no line breaks at the marks": ("breaks", lambda s: f"{END}{_lines(s)}{END}"),
@@ -298,8 +355,12 @@ def _composition(sequences: Any, letters: str = TWENTY) -> dict[str, float]:
     return {one: whole[one] / total for one in letters}
 
 
+def _twenty(sequences: Any) -> int:
+    return len(re.sub(f"[^{TWENTY}]", "", "".join(sequences)))
+
+
 PROTEIN["protein.composition"] = Answers(
-    right=[_composition],
+    right=[_composition, lambda s: {one: sum(x.count(one) for x in s) / _twenty(s) for one in reversed(TWENTY)}],
     wrong={
         "counts": ("counts", lambda s: {one: "".join(s).count(one) for one in TWENTY}),
         "percent": ("percent", lambda s: {key: 100 * value for key, value in _composition(s).items()}),
@@ -358,18 +419,29 @@ def _same(pairs: Any) -> int:
     return sum(x == y for x, y in pairs)
 
 
+def _residues(aligned: str) -> int:
+    return len(aligned.replace("-", ""))
+
+
+def _by_arrays(a: str, b: str) -> float:
+    x, y = np.array(list(a)), np.array(list(b))
+    both = (x != "-") & (y != "-")
+    return (x[both] == y[both]).mean()
+
+
 def _without_gaps(a: str, b: str) -> float:
     pairs = list(zip(a.replace("-", ""), b.replace("-", ""), strict=False))
     return _same(pairs) / len(pairs)
 
 
 PROTEIN["protein.identity"] = Answers(
-    right=[lambda a, b: _same(_pairs(a, b)) / len(_pairs(a, b))],
+    right=[lambda a, b: _same(_pairs(a, b)) / len(_pairs(a, b)), _by_arrays],
     wrong={
         "percent": ("percent", lambda a, b: 100 * _same(_pairs(a, b)) / len(_pairs(a, b))),
         "all columns": ("columns", lambda a, b: _same(_pairs(a, b)) / len(a)),
         "gaps alike": ("gaps", lambda a, b: _same(zip(a, b, strict=True)) / len(a)),
         "residues of the first": ("shorter", lambda a, b: _same(_pairs(a, b)) / len(a.replace("-", ""))),
+        "residues of the longer": ("shorter", lambda a, b: _same(_pairs(a, b)) / max(map(_residues, (a, b)))),
         "how many": ("number", lambda a, b: _same(_pairs(a, b))),
         "letters in both": ("letters", lambda a, b: len(set(a) & set(b)) / len(set(a) | set(b))),
         "gaps out first": ("ungapped", _without_gaps),
@@ -393,6 +465,10 @@ PROTEIN["protein.fasta"] = Answers(
         ),
         "one name for all": ("names", lambda n, s: _fasta(["design"] * len(n), s)),
         "blank lines": ("blank", lambda n, s: _fasta(n, s, between="\n\n")),
+        "an empty line behind a full one": (
+            "blank",
+            lambda n, s: "\n".join(f">{a}\n{_by_pattern(b)}" for a, b in zip(n, s, strict=True)),
+        ),
         "a list": ("list", lambda n, s: _fasta(n, s).split("\n")),
         "the first": ("first", lambda n, s: _fasta(n[:1], s[:1])),
     },

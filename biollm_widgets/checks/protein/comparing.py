@@ -10,6 +10,7 @@ import numpy as np
 
 from biollm_widgets.checks import inputs
 from biollm_widgets.checks.ground import Case, Mistake, among, check_of, close, told
+from biollm_widgets.checks.protein.sampling import told_apart
 
 LOOK = "unit 7, “Composition, properties, and shuffled proteins”"
 NOVEL = "unit 8, “Never seen before?”"
@@ -103,7 +104,7 @@ def composition(case: Case, answer: Any) -> None:
 def shuffled(case: Case, answer: Any) -> None:
     """The same residues in another order, the first in its place."""
     for _ in range(case.rounds):
-        sequence = inputs.protein(case.rng, int(case.rng.integers(60, 120)))
+        sequence = inputs.protein(case.rng, int(case.rng.integers(170, 240)))  # so long that no order comes by chance
         seed = int(case.rng.integers(1, 10_000))
         got = case.call(answer, sequence, seed)
         if isinstance(got, (list, np.ndarray)):
@@ -121,6 +122,19 @@ def shuffled(case: Case, answer: Any) -> None:
         starts = [case.text(case.call(answer, sequence, seed + one))[0] for one in range(2, 9)]
         case.need(got[0] == "M" and set(starts) == {"M"}, "start", f"It begins with {got[0]}, {', '.join(starts)}.")
     case.say("The same residues, the first in its place, the same order for the same seed.")
+
+
+def _aligned(rng: np.random.Generator) -> tuple[str, str]:
+    """Two aligned texts of 60 columns, with changes, gaps in each of them, and three columns of gaps alone."""
+    first = list(inputs.protein(rng, 60))
+    second = list(first)
+    for place in rng.permutation(60)[:25]:
+        second[place] = str(rng.choice([x for x in TWENTY if x != first[place]]))
+    for number, place in enumerate(rng.permutation([one for one in range(1, 60) if one not in (10, 11, 40)])[:13]):
+        (first if number < 5 else second)[place] = "-"
+    for place in (10, 11, 40):
+        first[place] = second[place] = "-"
+    return "".join(first), "".join(second)
 
 
 @check_of(
@@ -154,33 +168,29 @@ def shuffled(case: Case, answer: Any) -> None:
 )
 def identity(case: Case, answer: Any) -> None:
     """Identical residues over columns in which both have one."""
-    for _ in range(case.rounds):
-        first = list(inputs.protein(case.rng, 60))
-        second = list(first)
-        for place in case.rng.permutation(60)[:25]:
-            second[place] = str(case.rng.choice([x for x in TWENTY if x != first[place]]))
-        for place in case.rng.permutation(np.arange(1, 60))[:13]:
-            (first if place % 2 else second)[place] = "-"
-        for place in (10, 11, 40):
-            first[place] = second[place] = "-"
-        a, b = "".join(first), "".join(second)
-        pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != "-" and y != "-"]
-        same = sum(x == y for x, y in pairs)
-        with_gaps = sum(x == y for x, y in zip(a, b, strict=True))
-        lengths = [len(one.replace("-", "")) for one in (a, b)]
-        bare = list(zip(a.replace("-", ""), b.replace("-", ""), strict=False))
-        bare_same = sum(x == y for x, y in bare)
+    for number in range(case.rounds):
+        for _ in range(500):
+            a, b = _aligned(case.rng)
+            pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != "-" and y != "-"]
+            same = sum(x == y for x, y in pairs)
+            with_gaps = sum(x == y for x, y in zip(a, b, strict=True))
+            lengths = [len(one.replace("-", "")) for one in (a, b)]
+            bare = list(zip(a.replace("-", ""), b.replace("-", ""), strict=False))
+            bare_same = sum(x == y for x, y in bare)
+            truth = same / len(pairs)
+            wrong = {
+                "percent": [100 * truth],
+                "columns": [same / len(a), same / (len(a) - 3)],
+                "gaps": [with_gaps / len(a), with_gaps / len(pairs)],
+                "shorter": [same / length for length in lengths],
+                "number": [float(same), float(with_gaps)],
+                "letters": [len(set(a) & set(b)) / len(set(a) | set(b))],
+                "ungapped": [bare_same / length for length in lengths],
+            }
+            if number or told_apart(truth, wrong):
+                break  # the first one tells all mistakes from each other
         got = case.number(case.call(answer, a, b))
-        truth = same / len(pairs)
-        variants = {
-            "percent": 100 * truth,
-            "columns": among(got, same / len(a), same / (len(a) - 3)),
-            "gaps": among(got, with_gaps / len(a), with_gaps / len(pairs)),
-            "shorter": among(got, *(same / length for length in lengths)),
-            "number": among(got, same, with_gaps),
-            "letters": len(set(a) & set(b)) / len(set(a) | set(b)),
-            "ungapped": among(got, *(bare_same / length for length in (len(bare), *lengths))),
-        }
+        variants = {key: among(got, *values) for key, values in wrong.items()}
         case.match(got, truth, variants, close, f"{same} of {len(pairs)} columns are {truth:.3f}; it gives {got:.3f}.")
     case.say("Identical residues over the columns in which both have one.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
         ),
         "after": Mistake(
             "The temperature is applied to the probabilities, where a common factor says nothing.",
-            "First the scores, then softmax.",
+            "First the scores, then softmax, and softmax once.",
             0.25,
         ),
         "no_sum": Mistake(
@@ -69,10 +70,11 @@ def next_distribution(case: Case, answer: Any) -> None:
         truth = softmax(cut(heated))
         kept = np.where(np.isfinite(cut(heated)), softmax(heated), 0)
         hot = softmax(cut(scores)) / temperature
+        twice = softmax(cut(softmax(scores) / temperature)), softmax(hot)  # softmax of what are probabilities already
         variants = {
             "scores": cut(heated) if k == 0 else heated,
             "multiplied": softmax(cut(scores * temperature)),
-            "after": among(got, hot, softmax(cut(scores)), hot / hot.sum()),
+            "after": among(got, hot, softmax(cut(scores)), *twice),
             "no_sum": kept,
             "least": softmax(cut(heated, least=True)),
             "all": softmax(heated),
@@ -123,7 +125,7 @@ def top_p_filter(case: Case, answer: Any) -> None:
         for _ in range(500):
             shares = case.rng.permutation(softmax(case.rng.normal(0, 1.4, int(case.rng.integers(10, 20)))))
             truth, wrong = _filtered(shares, p)
-            if number or _told_apart(truth, wrong):
+            if number or told_apart(truth, wrong):
                 break  # the first one tells all mistakes from each other
         size = len(shares)
         got = case.array(case.call(answer, shares, p))
@@ -134,12 +136,14 @@ def top_p_filter(case: Case, answer: Any) -> None:
             f"they add up to {got.sum():.3f}."
         )
         case.match(got, truth, variants, close, saw)
+    # Halves of halves: their sum is 1 in whatever order, and no rounding keeps it from getting there.
+    shares = case.rng.permutation([1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 32])
     got = case.array(case.call(answer, shares, 1.0))
     case.need(close(got, shares), "other", "With p = 1 not all tokens are left.")
     case.say("The fewest likeliest tokens that together reach p, each in its place, adding up to 1.")
 
 
-def _told_apart(truth: np.ndarray, wrong: dict[str, list[np.ndarray]]) -> bool:
+def told_apart(truth: Any, wrong: Mapping[str, Sequence[Any]]) -> bool:
     """Whether no result of one mistake is that of another, nor the truth."""
     kinds = [[truth], *wrong.values()]
     return not any(
@@ -199,6 +203,11 @@ def _filtered(shares: np.ndarray, p: float) -> tuple[np.ndarray, dict[str, list[
         "forbidden": Mistake(
             "Tokens that were there can no longer come at all.", "Less likely is not impossible.", 0.25
         ),
+        "probabilities": Mistake(
+            "The penalty is applied to probabilities; the function is given scores, and gives scores.",
+            "Leave out softmax: it comes after the penalty.",
+            0.25,
+        ),
     },
 )
 def penalise(case: Case, answer: Any) -> None:
@@ -242,6 +251,7 @@ def penalise(case: Case, answer: Any) -> None:
             "everywhere": among(got, np.where(scores > 0, scores / penalty, scores * penalty), scores / penalty),
             "rewarded": among(got, of(multiplied, divided), of(multiplied)),
             "forbidden": of(lambda score: -np.inf),
+            "probabilities": among(got, *_of_probabilities(scores, ids, penalty), softmax(truth)),
         }
         high, low = order[0], order[1]
         saw = (
@@ -250,6 +260,16 @@ def penalise(case: Case, answer: Any) -> None:
         )
         case.match(got, truth, variants, close, saw)
     case.say("Above 0 divided, below 0 multiplied, once for each token that was there.")
+
+
+def _of_probabilities(scores: np.ndarray, ids: list[int], penalty: float) -> list[np.ndarray]:
+    """With the penalty on probabilities, by each way: divided or multiplied, then adding up to 1 or not."""
+    found = []
+    for factor in (1 / penalty, penalty):
+        shares = softmax(scores)
+        shares[sorted(set(ids))] *= factor
+        found += [shares, shares / shares.sum()]
+    return found
 
 
 @check_of(
@@ -281,25 +301,29 @@ def penalise(case: Case, answer: Any) -> None:
 )
 def entropy_bits(case: Case, answer: Any) -> None:
     """Of probabilities, some of them 0."""
-    for _ in range(case.rounds):
-        shares = softmax(case.rng.normal(0, 1.5, int(case.rng.integers(9, 25))))
-        shares[case.rng.permutation(len(shares))[:3]] = 0
-        shares = shares / shares.sum()
-        left = shares[shares > 0]
-        truth = float(-(left * np.log2(left)).sum())
+    for number in range(case.rounds):
+        for _ in range(500):
+            shares = softmax(case.rng.normal(0, 1.5, int(case.rng.integers(9, 25))))
+            shares[case.rng.permutation(len(shares))[:3]] = 0
+            shares = shares / shares.sum()
+            left = shares[shares > 0]
+            truth = float(-(left * np.log2(left)).sum())
+            wrong = {
+                "nats": [truth * np.log(2)],
+                "sign": [-truth, -truth * np.log(2)],
+                "most": [log(len(part)) for log in (np.log2, np.log) for part in (shares, left)],
+                "perplexity": [2**truth],
+                "unweighted": [-np.log2(left).sum(), -np.log2(left).mean()],
+                "first": [-np.log2(shares.max())],
+            }
+            if number or told_apart(truth, wrong):
+                break  # the first one tells all mistakes from each other
         raw = case.call(answer, shares)
         value = case.array(raw)
         if value.size == 1 and not np.isfinite(value.reshape(-1)[0]):
             case.mistake("zeros", f"It gives {float(value.reshape(-1)[0])}.")
         got = case.number(raw)
-        variants = {
-            "nats": truth * np.log(2),
-            "sign": among(got, -truth, -truth * np.log(2)),
-            "most": among(got, np.log2(len(shares)), np.log2(len(left))),
-            "perplexity": 2**truth,
-            "unweighted": among(got, -np.log2(left).sum(), -np.log2(left).mean()),
-            "first": float(-np.log2(shares.max())),
-        }
+        variants = {key: among(got, *values) for key, values in wrong.items()}
         case.match(got, truth, variants, close, f"It gives {got:.3f} where {truth:.3f} bits are right.")
     case.say("In bits, with tokens that cannot come.")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from biollm_widgets.checks import inputs
 from biollm_widgets.checks.ground import Case, Mistake, among, check_of, close, told
+from biollm_widgets.checks.protein.sampling import told_apart
 from biollm_widgets.checks.protein.text import END, wrapped
 
 LOOK = "unit 6, “Perplexity, and the repeat that fools it”"
@@ -21,6 +22,11 @@ LOOK = "unit 6, “Perplexity, and the repeat that fools it”"
     {
         "not_shifted": Mistake(
             "The scores at a place are held against the token at that place; they are about the next one.",
+            "logits[i] says what comes as token i + 1.",
+            0.5,
+        ),
+        "other_way": Mistake(
+            "Scores and tokens are shifted the wrong way: the scores are held against the token before.",
             "logits[i] says what comes as token i + 1.",
             0.5,
         ),
@@ -48,23 +54,30 @@ LOOK = "unit 6, “Perplexity, and the repeat that fools it”"
 )
 def perplexity(case: Case, answer: Any) -> None:
     """Of scores and tokens drawn on the spot."""
-    for _ in range(case.rounds):
-        n, size = int(case.rng.integers(8, 20)), int(case.rng.integers(6, 12))
-        logits, ids = case.rng.normal(0, 1.5, (n, size)), case.rng.integers(0, size, n)
-        logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-        surprise = -logs[np.arange(n - 1), ids[1:]]
-        same = -logs[np.arange(n), ids]
+    for number in range(case.rounds):
+        for _ in range(500):
+            n, size = int(case.rng.integers(8, 20)), int(case.rng.integers(6, 12))
+            logits, ids = case.rng.normal(0, 1.5, (n, size)), case.rng.integers(0, size, n)
+            logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+            surprise = -logs[np.arange(n - 1), ids[1:]]
+            same = -logs[np.arange(n), ids]
+            back = -logs[np.arange(1, n), ids[:-1]]
+            mean = float(surprise.mean())
+            truth = float(np.exp(mean))
+            wrong = {
+                "not_shifted": [np.exp(part.mean()) for part in (same, same[1:], same[:-1])],
+                "other_way": [np.exp(back.mean())],
+                "sum": [np.exp(surprise.sum()), surprise.sum()],
+                "nats": [mean, mean / np.log(2)],
+                "base": [np.exp(mean / np.log(2)), 2**mean],
+                "mean_p": [1 / np.exp(-surprise).mean(), np.exp(surprise).mean()],
+                "first": [np.exp(surprise.sum() / n)],
+                "sign": [np.exp(-mean)],
+            }
+            if number or told_apart(truth, wrong):
+                break  # the first one tells all mistakes from each other
         got = case.number(case.call(answer, logits, ids))
-        truth = float(np.exp(surprise.mean()))
-        variants = {
-            "not_shifted": among(got, *(np.exp(part.mean()) for part in (same, same[1:], same[:-1]))),
-            "sum": among(got, np.exp(surprise.sum()), surprise.sum()),
-            "nats": among(got, surprise.mean(), surprise.mean() / np.log(2)),
-            "base": among(got, np.exp(surprise.mean() / np.log(2)), 2 ** surprise.mean()),
-            "mean_p": among(got, 1 / np.exp(-surprise).mean(), np.exp(surprise).mean()),
-            "first": float(np.exp(surprise.sum() / n)),
-            "sign": float(np.exp(-surprise.mean())),
-        }
+        variants = {key: among(got, *values) for key, values in wrong.items()}
         case.match(got, truth, variants, close, f"It gives {got:.3f} where {truth:.3f} is right.")
     case.say("e to the mean surprise of all tokens but the first.")
 
@@ -87,6 +100,11 @@ def perplexity(case: Case, answer: Any) -> None:
         "breaks": Mistake(
             "A mark and the residues stand in one line.", "A line break parts the marks from the residues.", 0.75
         ),
+        "empty_line": Mistake(
+            "A line break too many stands in the text; each is a token, and is scored.",
+            "Look at it with print(repr(...)), also for 120 residues, where the last line is full.",
+            0.75,
+        ),
     },
 )
 def authors_text(case: Case, answer: Any) -> None:
@@ -107,6 +125,7 @@ def authors_text(case: Case, answer: Any) -> None:
         lines = inner.split()
         case.need(len(lines) > 1, "one_line", saw)
         case.need(lines == wrapped(sequence).split(), "width", saw)
+        case.need(not inner.startswith("\n") or not inner.endswith("\n"), "empty_line", saw)
         case.mistake("breaks", saw)
     case.say("The mark, lines of 60, the mark, each on a line of its own.")
 
@@ -131,20 +150,24 @@ def authors_text(case: Case, answer: Any) -> None:
 def ranked(case: Case, answer: Any) -> None:
     """Names of the finished ones, the least surprising first."""
     for _ in range(case.rounds):
-        n = int(case.rng.integers(10, 14))
-        names = [f"design_{one}" for one in case.rng.permutation(90)[:n] + 10]
-        values = [round(float(one), 1) for one in case.rng.permutation(900)[:n] / 7 + 10]
-        finished = [bool(one) for one in case.rng.permutation(np.arange(n) < n - 4)]
+        while True:
+            n = int(case.rng.integers(10, 14))
+            names = [f"design_{one}" for one in case.rng.permutation(90)[:n] + 10]
+            values = [round(float(one), 1) for one in case.rng.permutation(900)[:n] / 7 + 10]
+            finished = [bool(one) for one in case.rng.permutation(np.arange(n) < n - 4)]
+            order = sorted(range(n), key=values.__getitem__)
+            kept = [i for i in order if finished[i]]
+            truth = [names[i] for i in kept]
+            everyone = [names[i] for i in order]
+            as_given = [names[i] for i in range(n) if finished[i]]
+            lists = (truth, truth[::-1], as_given, sorted(truth))
+            if len(set(map(tuple, lists))) == 4 and len(set(values)) == n:
+                break  # no order is another one by chance
         got = case.call(answer, names, values, finished)
         try:
             found = [one.item() if hasattr(one, "item") else one for one in got]
         except TypeError:
             case.mistake("kind", f"It gives {told(got)}, not a list of names.")
-        order = sorted(range(n), key=values.__getitem__)
-        kept = [i for i in order if finished[i]]
-        truth = [names[i] for i in kept]
-        everyone = [names[i] for i in order]
-        as_given = [names[i] for i in range(n) if finished[i]]
         variants = {
             "falling": truth[::-1],
             "cut_off": found if found in (everyone, everyone[::-1]) else None,

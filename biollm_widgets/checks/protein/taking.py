@@ -28,7 +28,11 @@ LOOK = "unit 9, “FASTA and a job for AlphaFold 3”"
         "names": Mistake(
             "The names are not those handed in, or not each with its own.", "One header a sequence.", 0.25
         ),
-        "blank": Mistake("Blank lines stand between the records.", "A record begins right after the one before.", 0.75),
+        "blank": Mistake(
+            "Blank lines stand in the text: between records, or behind a last line that is full.",
+            "A record begins right after the one before; try it with 120 residues, too.",
+            0.75,
+        ),
         "list": Mistake("A list is given, not a text.", '"\\n".join makes a text of it.', 0.5),
         "first": Mistake("Not all records are there.", "Go through all of them.", 0.25),
     },
@@ -38,7 +42,9 @@ def to_fasta(case: Case, answer: Any) -> None:
     for _ in range(case.rounds):
         n = int(case.rng.integers(3, 6))
         names = [f"design_{one}" for one in case.rng.permutation(90)[:n]]
-        sequences = [inputs.protein(case.rng, int(size)) for size in case.rng.integers(70, 190, n)]
+        sizes = case.rng.integers(70, 190, n)
+        sizes[0] = 120  # its last line is full
+        sequences = [inputs.protein(case.rng, int(size)) for size in sizes]
         got = case.call(answer, names, sequences)
         if isinstance(got, (list, tuple)):
             case.mistake("list", f"It gives {told(got)}.")
