@@ -27,8 +27,11 @@ def predict(name: str, guess: Any) -> None:
 
 
 def outcome(name: str, found: Any) -> None:
-    """Say what came out beside the guess."""
+    """Say what came out beside the guess; `...` or None, which an unwritten function gives, for nothing yet."""
     guess = _GUESSES.get(name)
+    if found is ... or found is None:
+        print(f"{name}: nothing yet. Do the task above, then run this cell again.")
+        return
     if guess is None:
         print(f"{name}: {_told(found)}. You made no guess.")
         return

@@ -37,4 +37,5 @@ def test_without_a_guess_the_outcome_is_told_and_nothing_stops(capsys: Any) -> N
     bio.outcome("nothing", None)
     out = capsys.readouterr().out
     assert "a: no guess yet. Put one in the place of ... and run this cell again" in out
-    assert "a: 1,234. You made no guess." in out and "never asked: nan." in out and "nothing: None." in out
+    assert "a: 1,234. You made no guess." in out and "never asked: nan." in out
+    assert "nothing: nothing yet. Do the task above, then run this cell again." in out

@@ -84,6 +84,37 @@ def test_no_line_of_a_solution_is_in_the_lesson(lesson: str) -> None:
     assert [line for line in lines if line in shipped] == []
 
 
+# How the libraries are called, which is no step of a task.
+CALLS = {
+    "_.tokenize(_, add_special_tokens=False)",
+    "_(input_ids=_['input_ids'], attention_mask=_['attention_mask'])",
+}
+
+
+def shapes(source: str, least: int = 9) -> set[str]:
+    """Expressions of code, names of variables left out: the same step under other names is the same shape."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.expr) and not isinstance(node, ast.Starred) and sum(1 for _ in ast.walk(node)) >= least:
+            plain = ast.parse(ast.unparse(node), mode="eval")
+            for name in ast.walk(plain):
+                if isinstance(name, ast.Name):
+                    name.id = "_"
+            found.add(ast.unparse(plain))
+    return found
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_no_other_cell_takes_the_step_that_a_task_asks_for(lesson: str) -> None:
+    asked: set[str] = set()
+    for cell in read("solutions", lesson).cells:
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution"):
+            asked |= shapes(cell.source) - CALLS
+    assert len(asked) > 20
+    shown = [cell for cell in read("lessons", lesson).cells if cell.cell_type == "code"]
+    assert [(cell.id, sorted(shapes(cell.source) & asked)) for cell in shown if shapes(cell.source) & asked] == []
+
+
 @pytest.mark.parametrize(("lesson", "name"), LESSONS.items())
 def test_every_check_stands_in_the_lesson_once_with_its_points(lesson: str, name: str) -> None:
     found = {}
