@@ -71,10 +71,12 @@ def test_of_whatever_is_accepted_a_page_gets_strict_json(seed: int) -> None:
 def test_ten_thousand_evaluations_and_checkpoints_cost_a_message_next_to_nothing() -> None:
     matrix = [[30, 4], [5, 60]]
     log = RunLog().take_all([start(steps=200_000, metric="matthews_correlation")])
+    began = time.process_time()
     for step in range(1, 10_001):
         log.take(logged(step, 1 / step))
         log.take(evaluated(step, 1.0, accuracy=0.5 + step / 30_000, confusion=matrix))
         log.take(saved(step))
+    taking_all = time.process_time() - began
     sheet = TrainingSheet([log])
     sheet.news()
     assert log.best.step == 1 and log.path_of(1) and len(log.checkpoints) == 10_000
@@ -86,4 +88,5 @@ def test_ten_thousand_evaluations_and_checkpoints_cost_a_message_next_to_nothing
         began = time.process_time()
         assert sheet.news() is not None
         times.append(time.process_time() - began)
-    assert min(times) < 0.003  # the others are those of a busy machine
+    # Beside taking all of them, in the same process; the slower ones are those of a busy machine.
+    assert min(times) < taking_all / 60, (min(times), taking_all)
