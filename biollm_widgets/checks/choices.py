@@ -36,4 +36,4 @@ def choice(name: str, look: str, right: str, wrong: Mapping[str, Mistake], why: 
             case.mistake(text)
         case.say(why)
 
-    return Check(name, points, (f"one of the letters {letters[0]} to {letters[-1]}",), look, mistakes, judge, False)
+    return Check(name, points, (f"one of the letters {letters[0]} to {letters[-1]}",), look, mistakes, judge, (0, 0))

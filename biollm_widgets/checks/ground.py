@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, NoReturn, Optional
 
 import numpy as np
 
-TRIED, MORE = 4, 12  # inputs that a function is called with: in the notebook, and when it is graded
+ROUNDS = 4, 12  # inputs that a function is called with: in the notebook, and when it is graded
 WIDTH = 100  # letters of a line
 
 
@@ -76,8 +76,8 @@ class Check(NamedTuple):
         Those that it knows by name; `COMMON` ones go without saying.
     judge : callable
         `judge(case, *answers)`.
-    takes_function : bool
-        Whether it calls the answer with fresh inputs, more of them when it is graded.
+    rounds : tuple of int
+        Inputs that a function is called with, in the notebook and when it is graded; (0, 0) for an answer that is none.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Check(NamedTuple):
     look: str
     mistakes: Mapping[str, Mistake]
     judge: Callable[..., None]
-    takes_function: bool
+    rounds: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,18 @@ class Result:
         for label, words in parts:
             if words:
                 lines += textwrap.wrap(f"{label}: {words}", WIDTH, initial_indent="  ", subsequent_indent="    ")
-        if self.tried and self.more:
-            lines.append(f"  Tried with {self.tried} inputs; {self.more} more when it is graded.")
+        if self.tried:
+            more = f"{self.more} more when it is graded" if self.more else "no more when it is graded"
+            lines.append(f"  Tried with {self.tried} inputs; {more}.")
         return "\n".join(lines)
 
 
 class Found(Exception):
     """A mistake was found, and that ends the check."""
 
-    def __init__(self, key: str, saw: str, credit: Optional[float] = None) -> None:
+    def __init__(self, key: str, saw: str) -> None:
         super().__init__(key)
-        self.key, self.saw, self.credit = key, saw, credit
+        self.key, self.saw = key, saw
 
 
 class Case:
@@ -165,9 +166,9 @@ class Case:
         """Something that was seen and is right."""
         self.saw.append(words)
 
-    def mistake(self, key: str, saw: str = "", credit: Optional[float] = None) -> NoReturn:
+    def mistake(self, key: str, saw: str = "") -> NoReturn:
         """End with this one."""
-        raise Found(key, saw, credit)
+        raise Found(key, saw)
 
     def need(self, holds: Any, key: str, saw: str = "") -> None:
         """End with this mistake unless it holds."""
@@ -281,12 +282,10 @@ def check_of(
     asks: str | tuple[str, ...],
     look: str,
     mistakes: Mapping[str, Mistake],
-    function: bool = True,
+    rounds: tuple[int, int] = ROUNDS,
 ) -> Callable[[Callable[..., None]], Check]:
     """Make a `Check` of a judging function, as a decorator."""
-    return lambda judge: Check(
-        name, points, (asks,) if isinstance(asks, str) else asks, look, mistakes, judge, function
-    )
+    return lambda judge: Check(name, points, (asks,) if isinstance(asks, str) else asks, look, mistakes, judge, rounds)
 
 
 @contextlib.contextmanager
@@ -304,11 +303,11 @@ def _quiet() -> Iterator[None]:
 
 def run(check: Check, answers: tuple[Any, ...], at_grading: bool = False, seed: Optional[int] = None) -> Result:
     """Look at the answers. Raises nothing but KeyboardInterrupt."""
-    rounds = (MORE if at_grading else TRIED) if check.takes_function else 0
+    tried, graded = check.rounds
+    rounds = graded if at_grading else tried
     if seed is None and at_grading:
         seed = zlib.crc32(check.name.encode())  # whoever is graded twice gets the same
     case = Case(np.random.default_rng(seed), rounds)
-    more = MORE - TRIED if rounds and not at_grading else 0
     try:
         with _quiet():
             if len(answers) != len(check.asks):
@@ -320,9 +319,8 @@ def run(check: Check, answers: tuple[Any, ...], at_grading: bool = False, seed: 
     except Found as found:
         mistake = check.mistakes.get(found.key) or COMMON[found.key]
         saw = (*case.saw, found.saw) if found.saw else tuple(case.saw)
-        credit = mistake.credit if found.credit is None else found.credit
         return Result(
-            check.name, check.points, min(credit, 0.9), saw, found.key, mistake.belief, mistake.hint, check.look
+            check.name, check.points, mistake.credit, saw, found.key, mistake.belief, mistake.hint, check.look
         )
     except KeyboardInterrupt:
         raise
@@ -334,4 +332,4 @@ def run(check: Check, answers: tuple[Any, ...], at_grading: bool = False, seed: 
         )
         kind = COMMON["kind"]
         return Result(check.name, check.points, 0.0, saw, "kind", kind.belief, kind.hint, check.look)
-    return Result(check.name, check.points, 1.0, tuple(case.saw), tried=rounds, more=more)
+    return Result(check.name, check.points, 1.0, tuple(case.saw), tried=rounds, more=graded - rounds)

@@ -58,10 +58,11 @@ def _called(source: str) -> list[str]:
 
 def _read(path: Path) -> Any:
     try:
+        import ipykernel  # noqa: F401
         import nbclient  # noqa: F401
         import nbformat
     except ImportError:
-        raise InputError("Running a notebook takes nbclient and nbformat: pip install 'biollm-widgets[lab]'.") from None
+        raise InputError("A notebook takes nbclient and ipykernel: pip install 'biollm-widgets[lab]'.") from None
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -77,6 +78,7 @@ def _read(path: Path) -> Any:
 
 def _run(source: Any, path: Path, record: Path, timeout: int) -> dict[str, str]:
     """Run all cells, also those after an error; for each check whose cell stopped, with what."""
+    from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -84,9 +86,9 @@ def _run(source: Any, path: Path, record: Path, timeout: int) -> dict[str, str]:
 
     # The kernel of the lesson may not be installed here, and the one that answers should be this very Python.
     manager = AsyncKernelManager()
-    spec = manager.kernel_spec_manager.get_kernel_spec("python3")
-    manager._kernel_spec = spec
-    spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    manager._kernel_spec = KernelSpec(
+        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python"
+    )
     cells = [cell for cell in source.cells if cell.cell_type == "code"]
     bar = tqdm(total=len(cells), desc=path.name, unit="cell", disable=None, leave=False)
     client = NotebookClient(

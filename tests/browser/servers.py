@@ -129,9 +129,12 @@ def _extensions(folder: Path, front_end: str) -> Path:
     """A folder of links to this Python's front-end extensions, with the chosen anywidget among them or none."""
     folder.mkdir()
     for extension in (Path(sys.prefix) / "share" / "jupyter" / "labextensions").iterdir():
-        if extension.name == "@jupyter":  # nbgrader's: instructors have it, learners' servers do not
-            continue
-        if extension.name != "anywidget":
+        if extension.name == "@jupyter":
+            (folder / extension.name).mkdir()
+            for one in extension.iterdir():
+                if one.name != "nbgrader":  # instructors have it, learners' servers do not
+                    (folder / extension.name / one.name).symlink_to(one)
+        elif extension.name != "anywidget":
             (folder / extension.name).symlink_to(extension)
         elif front_end == "same":
             (folder / "anywidget").symlink_to(extension)

@@ -89,4 +89,4 @@ def test_ten_thousand_evaluations_and_checkpoints_cost_a_message_next_to_nothing
         assert sheet.news() is not None
         times.append(time.process_time() - began)
     # Beside taking all of them, in the same process; the slower ones are those of a busy machine.
-    assert min(times) < taking_all / 60, (min(times), taking_all)
+    assert min(times) < taking_all / 150, (min(times), taking_all)

@@ -309,7 +309,6 @@ def test_the_callback_can_be_used_for_the_next_run_after_one_that_failed(make_tr
 def test_under_nbgrader_it_runs_in_the_foreground_and_writes_nothing_to_stderr(
     make_trainer: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     monkeypatch.setattr(news, "in_kernel", lambda: True)
     threads = []
@@ -325,7 +324,6 @@ def test_under_nbgrader_it_runs_in_the_foreground_and_writes_nothing_to_stderr(
 def test_in_a_kernel_it_trains_in_a_thread_and_messages_go_out_at_most_four_times_a_second(
     make_trainer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     monkeypatch.setattr(news, "in_kernel", lambda: True)
     progress = TrainingProgress()

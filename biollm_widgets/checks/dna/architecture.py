@@ -47,12 +47,13 @@ PARTS = ("embeddings", "attention", "mlp", "pooler")
             0.5,
         ),
     },
+    rounds=(4, 4),
 )
 def parameters(case: Case, answer: Any) -> None:
     """Numbers of models whose sizes are drawn, some of them frozen; together they are all there are."""
     from biollm_widgets.models.dnabert2 import DNABert2Config, DNABert2Model
 
-    for _ in range(min(case.rounds, 4)):
+    for _ in range(case.rounds):
         heads, layers = int(case.rng.integers(1, 4)), int(case.rng.integers(2, 4))
         width = heads * 4 * int(case.rng.integers(1, 4))
         config = DNABert2Config(

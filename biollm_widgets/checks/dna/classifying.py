@@ -97,10 +97,11 @@ def majority(case: Case, answer: Any) -> None:
             "Look at what is fitted to what: rows of X_train with their own labels.",
         ),
     },
+    rounds=(4, 6),
 )
 def fit_predict(case: Case, answer: Any) -> None:
     """Metamorphic: other names of the classes, another order of rows, one test row alone."""
-    for _ in range(min(case.rounds, 6)):
+    for _ in range(case.rounds):
         rows, tests, width = 120, 60, 6
         labels = (case.rng.permutation(rows) < 0.45 * rows).astype(int)
         truth = (case.rng.permutation(tests) < 0.45 * tests).astype(int)

@@ -167,10 +167,11 @@ def take_sample(case: Case, answer: Any) -> None:
         ),
         "labels": Mistake("A sequence has another label than in the table.", "Cut whole rows."),
     },
+    rounds=(4, 6),
 )
 def write_files(case: Case, answer: Any) -> None:
     """Files of sorted tables with copies in them, read as the trainer reads them."""
-    for _ in range(min(case.rounds, 6)):
+    for _ in range(case.rounds):
         rows = 40 * int(case.rng.integers(5, 9))
         frame = inputs.labelled(case.rng, rows, 0.3, copies=rows // 8)
         distinct = frame.drop_duplicates()

@@ -129,10 +129,11 @@ def pooling(case: Case, answer: Any) -> None:
             "Look at the shortest sequence.",
         ),
     },
+    rounds=(4, 4),
 )
 def embedding(case: Case, answer: Any) -> None:
     """Invariances of the learner's own model: alone as in a batch, in any order, each time."""
-    for _ in range(min(case.rounds, 4)):
+    for _ in range(case.rounds):
         sequences = [inputs.dna(case.rng, int(length)) for length in (25, 300, 60, 150)]
         got = case.array(case.call(answer, sequences))
         case.need(got.ndim == 2 and len(got) == 4, "shape", f"For 4 sequences its shape is {got.shape}.")

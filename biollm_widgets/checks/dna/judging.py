@@ -210,7 +210,7 @@ PRINTED = {"accuracy": 0.696, "f1": 0.5968084203378321, "mcc": 0.216252692631781
             "All are called non-coding; that would score 0.692, and an MCC of 0.", "The printed MCC is 0.216."
         ),
     },
-    function=False,
+    rounds=(0, 0),
 )
 def confusion(case: Case, answer: Any) -> None:
     """That which gives the chapter's accuracy, macro F1 and MCC."""
@@ -252,7 +252,7 @@ def confusion(case: Case, answer: Any) -> None:
         "half": Mistake("It is held against guessing at random, 125.", "The rival is the commoner class, 173."),
         "sign": Mistake("The difference is taken the other way round.", "Which of the two has more?", 0.5),
     },
-    function=False,
+    rounds=(0, 0),
 )
 def better_by(case: Case, answer: Any) -> None:
     """One."""
@@ -292,7 +292,7 @@ def label_of(case: Case, answer: Any) -> None:
     import torch
 
     labels, wanted = [], []
-    for number in range(max(case.rounds, 4)):
+    for number in range(case.rounds):
         scores = case.rng.normal(0, 1.5, 2)
         scores = np.sort(scores) if number % 2 else np.sort(scores)[::-1]
         got = case.call(answer, torch.tensor(scores.copy(), dtype=torch.float32)[None])

@@ -207,12 +207,13 @@ def residues_per_token(case: Case, answer: Any) -> None:
         "opposite": Mistake("Finished and cut off are exchanged.", "With the mark behind it, it is finished.", 0.5),
         "zero": Mistake("The mark's number is written into the function.", "Use the parameter `eos`.", 0.5),
     },
+    rounds=(8, 12),
 )
 def is_finished(case: Case, answer: Any) -> None:
     """Rows of a batch: ended and filled up, ended at the very last token, cut off; several numbers of the mark."""
     kinds = ("cut", "last", "filled", "cut", "filled", "last", "cut", "filled")
     rows, truths, marks = [], [], []
-    for number in range(max(case.rounds, 8)):
+    for number in range(case.rounds):
         eos = 0 if number < 3 or number == 7 else 7
         # Of every kind there are short ones and long ones, so that the length tells nothing; 100 is the chapter's.
         length = (25, 30, 28, 98, 88, 97, 60, 50)[number % 8] + (0 if number % 8 == 3 else int(case.rng.integers(0, 2)))
