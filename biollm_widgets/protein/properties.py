@@ -110,7 +110,8 @@ def properties(sequence: str, ph: float = 7.0, name: str = "the sequence") -> Pr
     point = charge = gravy = aromaticity = nan
     if known:
         analysis = ProteinAnalysis(known)
-        gravy, aromaticity = analysis.gravy(), analysis.aromaticity()
+        # Of tenths, so that what is left of them far behind the point is rounding: no -2e-17 where it is 0.
+        gravy, aromaticity = round(analysis.gravy(), 12) + 0.0, analysis.aromaticity()
         # With the whole sequence, since the pK of an end depends on the residue there.
         charges = IsoelectricPoint(sequence, analysis.count_amino_acids())
         charge = charges.charge_at_pH(ph)

@@ -188,6 +188,23 @@ def test_the_progress_is_said_in_words(designs_lab: Notebook) -> None:
     expect(bar).to_have_attribute("aria-valuetext", re.compile(r"token \d+ of 399 · \d of 6 still growing"))
 
 
+@pytest.mark.parametrize("width", [360, 900])
+def test_what_is_known_of_a_design_is_as_wide_as_the_card_beside_a_table_that_is_wider(
+    designs_lab: Notebook, width: int
+) -> None:
+    panel = judged(designs_lab)
+    panel.root.evaluate("(card, width) => { card.style.width = `${width}px`; }", width)
+    table, details = panel.root.locator(".bp-tabled table"), panel.root.locator(".bp-details")
+    assert table.evaluate("table => table.getBoundingClientRect().width") > width
+    assert details.evaluate("node => node.getBoundingClientRect().width") <= width
+    over = details.evaluate(
+        """node => [...node.querySelectorAll("p, dl, dt, dd, .bp-whole")].filter((one) =>
+            one.scrollWidth > one.clientWidth + 1 || one.offsetHeight > 28 && one.tagName === "DT")
+            .map((one) => one.outerHTML.slice(0, 80))"""
+    )
+    assert over == []  # no sentence is cut off, and no label needs two lines
+
+
 @pytest.mark.parametrize("width", [360, 520])
 def test_in_a_narrow_pane_nothing_scrolls_sideways_but_tables(designs_lab: Notebook, width: int) -> None:
     for state in STATES:

@@ -111,3 +111,9 @@ def test_what_is_no_protein_and_what_is_no_ph():
     with pytest.raises(FrozenInstanceError):
         properties("MK").weight = 1
     assert properties("MX").to_dict()["notes"] == list(properties("MX").notes)
+
+
+@pytest.mark.parametrize("sequence", ["NYYIIDYM", "YMYFANG", "DWGKCFACW", "IRIR"])
+def test_a_gravy_of_nothing_is_0_and_no_rounding_error_with_a_sign(sequence: str) -> None:
+    # Tenths that cancel leave a rest in binary (-7.9e-17 for the second), and a table then says so.
+    assert str(properties(sequence).gravy) == "0.0"
