@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import tempfile
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from biollm_widgets.kernels import own_kernel
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "lessons" / "start_here.ipynb"
 
@@ -24,13 +27,14 @@ def test_it_is_a_valid_notebook_without_stored_outputs():
 @pytest.mark.slow
 def test_it_runs_from_top_to_bottom_and_says_that_its_data_and_models_are_stand_ins(tmp_path, monkeypatch):
     pytest.importorskip("ipykernel", reason="Running a notebook needs ipykernel (make test installs it).")
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
     monkeypatch.setenv("BIOLLM_MODELS", "embedded")
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
+    with tempfile.TemporaryDirectory() as sockets:
+        kernel = own_kernel(AsyncKernelManager(), sockets)
+        NotebookClient(notebook, km=kernel, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     by_id = {cell.id: cell for cell in notebook.cells}
 
     def text(cell_id: str) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import textwrap
 from pathlib import Path
@@ -16,6 +15,7 @@ import click
 
 from biollm_widgets.checks import find, records
 from biollm_widgets.errors import InputError
+from biollm_widgets.kernels import own_kernel
 
 WIDTH = 100
 _CALL = re.compile(r"""^[^#\n]*?\bcheck\(\s*["']([\w.]+)["']""", re.M)
@@ -78,17 +78,13 @@ def _read(path: Path) -> Any:
 
 def _run(source: Any, path: Path, record: Path, timeout: int) -> dict[str, str]:
     """Run all cells, also those after an error; for each check whose cell stopped, with what."""
-    from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from tqdm import tqdm
 
     # The kernel of the lesson may not be installed here, and the one that answers should be this very Python.
-    manager = AsyncKernelManager()
-    manager._kernel_spec = KernelSpec(
-        argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python"
-    )
+    manager = own_kernel(AsyncKernelManager(), record.parent)
     cells = [cell for cell in source.cells if cell.cell_type == "code"]
     bar = tqdm(total=len(cells), desc=path.name, unit="cell", disable=None, leave=False)
     client = NotebookClient(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 import queue
-import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import Any, Optional
 
 from jupyter_client.manager import KernelManager
+
+from biollm_widgets.kernels import own_kernel
 
 BEGIN = """
 import sys, time, threading
@@ -43,9 +45,8 @@ class Kernel:
     """
 
     def __init__(self, begin: str = BEGIN) -> None:
-        self.manager = KernelManager()
-        spec: Any = self.manager.kernel_spec
-        spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        self.folder = tempfile.TemporaryDirectory()
+        self.manager = own_kernel(KernelManager(), self.folder.name)
         self.manager.start_kernel(env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""})
         self.client = self.manager.client()
         self.client.start_channels()
@@ -70,6 +71,7 @@ class Kernel:
         self.ear.join()
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        self.folder.cleanup()
 
     def start(self, code: str) -> str:
         """Begin a cell."""
