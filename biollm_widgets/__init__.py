@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from biollm_widgets.dna.classification import classify
     from biollm_widgets.dna.datasets import load_coding_dataset
     from biollm_widgets.dna.embedding import embed
+    from biollm_widgets.dna.encoders import load_encoder, random_twin
     from biollm_widgets.dna.finetuning import finetune
     from biollm_widgets.dna.splits import split_dataset, write_splits
     from biollm_widgets.errors import InputError
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
         DNABert2Model,
     )
     from biollm_widgets.models.locate import locate
+    from biollm_widgets.models.table import known_models
+    from biollm_widgets.pictures import picture
     from biollm_widgets.protein.generation import explore, generate, generate_again
     from biollm_widgets.protein.judging import judge
+    from biollm_widgets.protein.loading import load_generator
     from biollm_widgets.protein.scoring import perplexity
     from biollm_widgets.sequences import clean_dna, clean_protein, read_fasta
     from biollm_widgets.tokenization import CharTokenizer, KmerTokenizer, tokenize
@@ -60,11 +64,16 @@ _HOMES = {
     "generate": "protein.generation",
     "generate_again": "protein.generation",
     "judge": "protein.judging",
+    "known_models": "models.table",
     "load_coding_dataset": "dna.datasets",
+    "load_encoder": "dna.encoders",
+    "load_generator": "protein.loading",
     "locate": "models.locate",
     "outcome": "checks.predictions",
     "perplexity": "protein.scoring",
+    "picture": "pictures",
     "predict": "checks.predictions",
+    "random_twin": "dna.encoders",
     "read_fasta": "sequences",
     "split_dataset": "dna.splits",
     "tokenize": "tokenization",
@@ -92,11 +101,16 @@ __all__ = [
     "generate",
     "generate_again",
     "judge",
+    "known_models",
     "load_coding_dataset",
+    "load_encoder",
+    "load_generator",
     "locate",
     "outcome",
     "perplexity",
+    "picture",
     "predict",
+    "random_twin",
     "read_fasta",
     "split_dataset",
     "tokenize",

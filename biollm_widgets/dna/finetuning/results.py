@@ -18,6 +18,7 @@ from sklearn.metrics import (
     recall_score,
 )
 
+from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
 
 # The keys of eval_results.json, in the order of DNABERT-2's trainer.
@@ -117,6 +118,23 @@ class FinetuneResult:
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
         return asdict(self)
+
+    def load(self) -> tuple[Any, Any]:
+        """The tokenizer and the classifier whose weights were tested, on the processor and not training.
+
+        Raises
+        ------
+        InputError
+            When the run was stopped before it had a model, or its folder is gone.
+        """
+        from biollm_widgets.dna.finetuning.flags import Flags
+        from biollm_widgets.dna.finetuning.rungs import load_model, load_tokenizer
+
+        if not self.model or not Path(self.model).is_dir():
+            raise InputError("This run has left no model; run the same finetune(...) to its end.")
+        flags = Flags(model_name_or_path=self.model)
+        labels = json.loads((Path(self.model) / "config.json").read_text(encoding="utf-8")).get("id2label", (0, 1))
+        return load_tokenizer(self.model, flags), load_model(self.model, flags, len(labels)).model.eval()
 
     def which_weights(self) -> str:
         """Which weights were tested, in a sentence or two, and the trap where there is one."""
