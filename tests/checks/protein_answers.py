@@ -502,7 +502,8 @@ PROTEIN["protein.alphafold"] = Answers(
 )
 _LETTERS = {
     "protein.q.decoder": "B", "protein.q.temperature": "D", "protein.q.cut_off": "A", "protein.q.low_perplexity": "E",
-    "protein.q.novel": "C", "protein.q.responsible": "B",
+    "protein.q.novel": "C", "protein.q.responsible": "B", "protein.q.defaults": "D", "protein.q.begins": "C",
+    "protein.q.natural_like": "A", "protein.q.beside": "E",
 }  # fmt: skip
 for _name, _right in _LETTERS.items():
     PROTEIN[_name] = Answers(

@@ -166,4 +166,114 @@ comparable = choice(
     "Other test rows, other training sizes, rows of one's training in the other's test, half a standard error apart.",
 )
 
-QUESTIONS = [encoder, familiar, pretraining, problems, learning_rate, max_length, checkpoint, comparable]
+observations = choice(
+    "dna.q.observations",
+    "unit 1, “Tokens”",
+    "B",
+    {
+        "A": Mistake("Every token is taken to be six bases, as a 6-mer is.", "Count the letters of three tokens."),
+        "C": Mistake(
+            "Tokens are taken for codons.", "Are all of them three bases long? Do they begin where a codon begins?"
+        ),
+        "D": Mistake(
+            "The id is taken for the place in the sequence.", "Look for a token that is there twice: which ids has it?"
+        ),
+        "E": Mistake(
+            "The special tokens are taken for the first and the last base.",
+            "Join the pieces without them: is a base missing?",
+        ),
+    },
+    "Pieces of different lengths, the same piece always with the same id, and a special token at either end.",
+)
+random_weights = choice(
+    "dna.q.random_weights",
+    "unit 6, “Naive Bayes and its rivals”",
+    "C",
+    {
+        "A": Mistake(
+            "It is taken for luck.", "Take other random weights (bio.random_twin(model, seed=2)): does it go away?"
+        ),
+        "B": Mistake(
+            "The classifier is taken to have learned the rows by heart.",
+            "The score is that of the test rows, which it has not seen.",
+        ),
+        "D": Mistake("Random weights are taken to know something.", "They were drawn; nothing was ever learned."),
+        "E": Mistake(
+            "Test rows are taken to be in the training.", "classify looks for that and would say so; what else is left?"
+        ),
+    },
+    "Every token has a vector of its own, if a random one, so the mean over the tokens counts them: a bag of tokens.",
+)
+settings = choice(
+    "dna.q.settings",
+    "unit 8, “Fine-tuning”",
+    "A",
+    {
+        "B": Mistake(
+            "--fp16 is taken to help anywhere.", "Half precision is for GPUs; on a processor it does nothing."
+        ),
+        "C": Mistake("The batch is taken for the number of training rows.", "It is how many rows one step takes."),
+        "D": Mistake(
+            "Five epochs are taken to be what the scored model has seen.",
+            "Which weights are scored is for the evaluations to choose; task 8.3 counted them.",
+        ),
+        "E": Mistake("--eval_steps is taken to count rows.", "It counts steps between two evaluations."),
+    },
+    "The warm-up spares the pretrained weights the first large errors of a new head.",
+)
+report = choice(
+    "dna.q.report",
+    "unit 9, “What the printed numbers say”",
+    "C",
+    {
+        "A": Mistake("A score is taken to speak for itself.", "Of how many sequences, and against what?"),
+        "B": Mistake(
+            "Guessing is taken for a half, and other test rows for the same.", "What does the majority score here?"
+        ),
+        "D": Mistake(
+            "Digits are taken for certainty.", "250 sequences allow two digits; is the majority in the interval?"
+        ),
+        "E": Mistake(
+            "What was not found is taken not to be there.",
+            "One run, 600 rows, scored at step 200: what does that say of the model?",
+        ),
+    },
+    "Of how many, against what, with an interval, and with a score that knowing nothing leaves at 0.",
+)
+whole = choice(
+    "dna.q.whole",
+    "unit 10, “One sequence, and 65,321 of them”",
+    "B",
+    {
+        "A": Mistake("More rows are taken for a better score.", "Likely, but it is to be measured; what is certain?"),
+        "C": Mistake(
+            "Shares of classes are taken to decide all.",
+            "They stay; how far does the interval of unit 6 reach with 16,000 test rows?",
+        ),
+        "D": Mistake(
+            "More rows are taken to be learned by heart more easily.", "Is it easier to learn 600 rows or 39,000?"
+        ),
+        "E": Mistake("Many rows are taken to balance the classes.", "The share of coding rows is that of the table."),
+    },
+    "With 16,000 test rows in place of 250 the interval is eight times narrower, whatever the score turns out to be.",
+)
+confidence = choice(
+    "dna.q.confidence",
+    "unit 10, “One sequence, and 65,321 of them”",
+    "D",
+    {
+        "A": Mistake("The larger probability is taken for the truth.", "How often is it wrong at 0.58?"),
+        "B": Mistake("A probability is taken for a share of the sequence.", "There is one label for all of it."),
+        "C": Mistake(
+            "The model's probability is taken for a measured frequency.",
+            "Of the test rows with about 0.58: how many are coding? Nobody has looked.",
+        ),
+        "E": Mistake("0.58 is taken to say nothing.", "Before, 30 of 100 were coding; it has moved."),
+    },
+    "It leans to coding, hardly; what 0.58 is worth is seen on test rows that were given about the same.",
+)
+
+QUESTIONS = [
+    observations, encoder, familiar, random_weights, pretraining, problems, learning_rate, max_length, settings,
+    checkpoint, comparable, report, confidence, whole,
+]  # fmt: skip

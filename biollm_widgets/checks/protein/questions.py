@@ -97,4 +97,78 @@ responsible = choice(
     "Compare it with toxins and pathogens, talk to those who are responsible for safety, and keep how it was made.",
 )
 
-QUESTIONS = [decoder, temperature, cut_off, low_perplexity, novel, responsible]
+# “Use the default parameters”: the same line, run with a newer transformers, gives other proteins. Why?
+defaults = choice(
+    "protein.q.defaults",
+    "unit 3, “What comes next, and what each setting makes of it”",
+    "D",
+    {
+        "A": Mistake(
+            "The weights are taken to have changed.", "The same file was loaded; what else goes into a choice?"
+        ),
+        "B": Mistake(
+            "The seed alone is taken to matter.", "With a seed, too, a temperature of 0.7 writes other proteins than 1."
+        ),
+        "C": Mistake(
+            "The settings in the line are taken to be all there are.",
+            "What about the temperature, which the line does not name?",
+        ),
+        "E": Mistake("Sampling is taken to be free of settings.", "Move the sliders of unit 3 and read the bits."),
+    },
+    "What is not set is taken from the library or the model's folder, and that has changed: 1.0 became 0.7.",
+)
+# Does every protein begin with M because the prompt stands for it?
+begins = choice(
+    "protein.q.begins",
+    "unit 4, “Ten proteins: finished or cut off”",
+    "C",
+    {
+        "A": Mistake(
+            "The mark is taken to stand for M.", "Give the prompt to the tokenizer: is there an M in what comes back?"
+        ),
+        "B": Mistake("The sampling is taken to enforce it.", "Which of the settings knows of a residue?"),
+        "D": Mistake("An M is taken to be put in front afterwards.", "Look at the text that the model wrote."),
+        "E": Mistake(
+            "It is taken to be luck, one in twenty.", "Open What comes next with an empty prompt: what is likely?"
+        ),
+    },
+    "The model has read proteins, and most begin with M; nothing makes it write one.",
+)
+# “They have the composition of natural proteins, so they are natural-like.”
+natural_like = choice(
+    "protein.q.natural_like",
+    "unit 7, “Composition, properties, and shuffled proteins”",
+    "A",
+    {
+        "B": Mistake("The composition is taken to say that it folds.", "Shuffle the residues: does it still fold?"),
+        "C": Mistake("Shares of residues are taken to be hard to get right.", "Twenty dice with the right faces do."),
+        "D": Mistake(
+            "More digits are taken to settle it.", "A shuffled copy agrees in every digit; what does it lack?"
+        ),
+        "E": Mistake(
+            "Composition is taken to be worthless.", "One that is far off says that something is wrong; and the rest?"
+        ),
+    },
+    "A shuffled copy has the same composition to the last residue, and nobody expects it to be a protein.",
+)
+# What has to stand beside a FASTA file of designs?
+beside = choice(
+    "protein.q.beside",
+    "unit 10, “What responsible use asks”",
+    "E",
+    {
+        "A": Mistake("The name of the model is taken to be enough.", "Which proteins does it write with no seed?"),
+        "B": Mistake("The best number is taken to be enough.", "The best of how many, and against what control?"),
+        "C": Mistake(
+            "A sequence is taken to explain itself.", "Could somebody make the same ones again, or judge the choice?"
+        ),
+        "D": Mistake(
+            "Settings and seed are taken to be all.", "How were those in the file chosen, and what was not looked at?"
+        ),
+    },
+    "How to make them again, how they were chosen of how many, and what has not been tested.",
+)
+
+QUESTIONS = [
+    decoder, temperature, defaults, cut_off, begins, low_perplexity, natural_like, novel, responsible, beside,
+]  # fmt: skip
