@@ -96,7 +96,8 @@ def shapes(source: str, least: int = 9) -> set[str]:
     """Expressions of code, names of variables left out: the same step under other names is the same shape."""
     found = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.expr) and not isinstance(node, ast.Starred) and sum(1 for _ in ast.walk(node)) >= least:
+        whole = isinstance(node, ast.expr) and not isinstance(node, (ast.Starred, ast.FormattedValue))
+        if whole and sum(1 for _ in ast.walk(node)) >= least:
             plain = ast.parse(ast.unparse(node), mode="eval")
             for name in ast.walk(plain):
                 if isinstance(name, ast.Name):
@@ -129,16 +130,30 @@ def test_every_check_stands_in_the_lesson_once_with_its_points(lesson: str, name
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_each_unit_says_its_minutes_and_what_it_is_for_and_asks_for_a_guess_or_a_task(lesson: str) -> None:
+def test_each_unit_has_all_that_a_unit_is_made_of(lesson: str) -> None:
     text = "\n".join(cell.source for cell in read("lessons", lesson).cells)
     units = re.split(r"^## (?=\d+ · )", text, flags=re.M)[1:]
-    assert len(units) >= 8
+    assert len(units) == 10
     for unit in units:
+        unit = re.split(r"^## ", unit, flags=re.M)[0]
         title = unit.splitlines()[0]
         minutes = re.search(r"\((\d+) minutes\)", title)
         assert minutes and 10 <= int(minutes[1]) <= 15, title
-        for part in ("**You will be able to**", "bio.check(", "**Keep:**"):
-            assert part in unit or (part == "**Keep:**" and unit is units[-1]), (title, part)
+        for part in ("itself: ", "**You will be able to**", "bio.predict(", "bio.check(", "<summary>Worked answer",
+                     "Break it on purpose", "**Keep:**"):  # fmt: skip
+            assert part in unit, (title, part)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_picture_has_words_and_every_open_question_a_choice_before_it(lesson: str) -> None:
+    cells = read("solutions", lesson).cells
+    drawn = [cell for cell in cells if cell.cell_type == "code" and "plt." in cell.source.replace("import", "")]
+    drawn = [cell for cell in drawn if cell.id != "setup"]
+    assert drawn and all("bio.picture(plt.gcf()" in cell.source and "plt.show" not in cell.source for cell in drawn)
+    by_hand = [k for k, cell in enumerate(cells) if cell.cell_type == "markdown" and cell.metadata.get("nbgrader")]
+    assert len(by_hand) == 2
+    for k in by_hand:  # the answer, before it the question, before that the check of the choice
+        assert cells[k - 2].source.startswith(f'bio.check("{LESSONS[lesson]}.q.'), cells[k].id
 
 
 @pytest.mark.slow
