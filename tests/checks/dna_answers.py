@@ -606,6 +606,8 @@ DNA["dna.label"] = Answers(
 _LETTERS = {
     "dna.q.encoder": "C", "dna.q.familiar": "B", "dna.q.pretraining": "D", "dna.q.problems": "E",
     "dna.q.learning_rate": "A", "dna.q.max_length": "C", "dna.q.checkpoint": "B", "dna.q.comparable": "D",
+    "dna.q.observations": "B", "dna.q.random_weights": "C", "dna.q.settings": "A", "dna.q.report": "C",
+    "dna.q.confidence": "D", "dna.q.whole": "B",
 }  # fmt: skip
 for _name, _right in _LETTERS.items():
     DNA[_name] = Answers(
