@@ -15,8 +15,9 @@ from biollm_widgets.checks import LESSONS, checks_of, judge
 from .answers import Answers
 from .dna_answers import DNA
 from .protein_answers import PROTEIN
+from .training_answers import TRAINING
 
-ALL: dict[str, Answers] = {**DNA, **PROTEIN}
+ALL: dict[str, Answers] = {**DNA, **TRAINING, **PROTEIN}
 NAMES = [name for lesson in LESSONS for name in checks_of(lesson)]
 WRONG = [(name, kind) for name, answers in ALL.items() for kind in answers.wrong]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biollm_widgets.checks.dna import architecture, classifying, data, embeddings, judging, reading
+from biollm_widgets.checks.dna import architecture, classifying, data, embeddings, judging, reading, training
 from biollm_widgets.checks.dna.questions import QUESTIONS
 
 CHECKS = [
@@ -11,6 +11,7 @@ CHECKS = [
     *data.CHECKS,
     *embeddings.CHECKS,
     *classifying.CHECKS,
+    *training.CHECKS,
     *judging.CHECKS,
     *QUESTIONS,
 ]
