@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,11 @@ def nbgrader(course: Path, *words: str, timeout: float = 900) -> str:
     env |= {"JUPYTER_CONFIG_DIR": str(course / ".jupyter"), "JUPYTER_DATA_DIR": str(course / ".data")}
     # It calls `alembic` by its name, which is beside this Python and not always on the path.
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', '')}"
-    # Kernels over files: of those over ports, one in dozens dies while others start, and its learner has no points.
-    command = [sys.executable, "-m", "nbgrader", *words, "--KernelManager.transport=ipc"]
-    done = subprocess.run(command, cwd=course, env=env, capture_output=True, text=True, timeout=timeout)
+    with tempfile.TemporaryDirectory() as sockets:
+        # Kernels over files: of those over ports, one in dozens dies while others start, and its learner has no points.
+        over = ["--KernelManager.transport=ipc", f"--KernelManager.ip={sockets}/kernel"]
+        command = [sys.executable, "-m", "nbgrader", *words, *over]
+        done = subprocess.run(command, cwd=course, env=env, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stderr
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import nbformat
 import pytest
-from conftest import skip_or_fail
 from hub import Hub
 from small_models import dnabert2, grover, protgpt2
 
 from biollm_widgets.checks import checks_of
+from tests.conftest import skip_or_fail
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY4 = ROOT / ".venv-day4" / "bin" / "python"
