@@ -115,6 +115,8 @@ function view(model, root, { ask, trouble, say }) {
   // Asking. What is typed waits here; one question at a time goes to Python, and the newest text wins.
   /** @type {Map<string, string>} */
   const typed = new Map();
+  /** What is on its way to Python: its fields show it, whatever is painted meanwhile. @type {Record<string, string>} */
+  let underway = {};
   /** @type {Map<string, {field: HTMLInputElement, slider: HTMLInputElement | null, at: number[], check: HTMLElement}>} */
   const controls = new Map();
   let typing = 0;
@@ -153,6 +155,7 @@ function view(model, root, { ask, trouble, say }) {
   function settle(verb, given) {
     trouble("");
     const ahead = parts.get("protein_sampling");
+    underway = given.changes || {};
     return (settling = surely(verb, { ...given, explore: next.hidden ? null : ahead?.wants?.() }).then(({ content }) => {
       shot.ask = content.ask;
       shot.checks = content.checks;
@@ -166,6 +169,7 @@ function view(model, root, { ask, trouble, say }) {
       return false;
     }).then((taken) => {
       settling = null;
+      underway = {};
       if (taken && typed.size) send();
       return taken;
     }));
@@ -190,7 +194,7 @@ function view(model, root, { ask, trouble, say }) {
     const slider = at.length ? make("input", { type: "range", min: 0, max: at.length - 1, step: 1, "data-key": key, "aria-label": label, oninput: () => {
       const value = at[+slider.value];
       input.value = String(value);
-      slider.ariaValueText = `${value} ${unit}`;
+      slider.ariaValueText = `${value} ${unit}`.trim();
       change(key, input.value, 0);
     } }) : null;
     const input = make(many ? "textarea" : "input", many ? { ...props, rows: 2 } : { ...props, type: "text", inputmode: whole ? "numeric" : "decimal" });
@@ -211,7 +215,7 @@ function view(model, root, { ask, trouble, say }) {
       put(check, found.words);
       check.classList.toggle("bp-wrong", found.wrong);
       field.ariaInvalid = String(found.wrong);
-      if (typed.has(key)) continue;
+      if (typed.has(key) || key in underway) continue;
       const words = found.typed ?? String(value ?? "");
       if (field.value !== words && !field.matches(":focus")) field.value = words;
       if (!slider || slider.matches(":active")) continue;

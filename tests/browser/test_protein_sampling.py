@@ -121,6 +121,26 @@ def test_the_bars_are_those_of_transformers_processors_and_stay_so_as_sliders_mo
     assert all(before == after for before, after, *_ in explored.bars().values())
 
 
+# Python takes its time over each question of the sliders, as a busy kernel does.
+SLOWLY = """
+import time
+at_once = panel._answer_settings
+panel._answer_settings = lambda **given: (time.sleep(0.2), at_once(**given))[1]
+"""
+
+
+def test_a_slider_stays_where_it_was_put_while_python_is_still_answering(explored: Panel) -> None:
+    explored.notebook.tell(SLOWLY)
+    seen = []
+    for _ in range(8):
+        explored.set_slider("temperature", 1, "ArrowRight")
+        explored.page.wait_for_timeout(90)  # so that answers to earlier steps are painted between two steps
+        seen.append(float(explored.slider("temperature").get_attribute("aria-valuetext")))
+    assert seen == sorted(set(seen)), "the slider went back"
+    explored.notebook.wait_for("panel.settings.temperature", lambda now: abs(now - seen[-1]) < 1e-9)
+    expect_the_truth(explored)
+
+
 def test_another_prompt_has_other_bars_and_one_that_cannot_be_leaves_those_of_the_last(explored: Panel) -> None:
     before = explored.next.inner_text()
     explored.prompt.fill(MOTIF[:5])
