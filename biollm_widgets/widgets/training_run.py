@@ -9,6 +9,7 @@ from typing import Any
 
 from transformers import Trainer
 
+from biollm_widgets import recall
 from biollm_widgets.errors import InputError
 from biollm_widgets.runs.quiet import no_bars_of_loading
 from biollm_widgets.runs.recorder import Recorder
@@ -68,6 +69,17 @@ class FinetuneRun(TrainingRun):
     def go(self, progress: Any, control: Control, hear: Callable[[dict[str, Any]], None]) -> Any:
         from biollm_widgets.dna.finetuning import finetune
 
+        name, told = self._name(progress), []
+        known = recall.run(name, self._output) if name else None
+        if known is not None:
+            return _again(known, hear)
+        if name and recall.keeps():
+
+            def keeping(event: dict[str, Any], hear: Callable[[dict[str, Any]], None] = hear) -> None:
+                told.append(event)
+                hear(event)
+
+            hear = keeping
         recorder = Recorder(
             hear,
             pause=control.pause,
@@ -94,6 +106,8 @@ class FinetuneRun(TrainingRun):
                 "finished", [result.which_weights()], step=result.last_step, holds=result.step,
                 checkpoint=result.checkpoint,
             )  # fmt: skip
+            if name:
+                recall.keep_run(name, self._output, {"events": told, "result": result.to_dict()})
         else:
             recorder.end(
                 "stopped",
@@ -104,6 +118,30 @@ class FinetuneRun(TrainingRun):
             )
         return result
 
+    @property
+    def _output(self) -> Path:
+        return Path(str(self.flags.get("output_dir", "output"))).expanduser()
+
+    def _name(self, progress: Any) -> str:
+        """What this run is kept under; empty where runs are not kept, or where this one is more than its flags."""
+        folder = Path(str(self.data_path)).expanduser()
+        more = {"callbacks", "stop", "resume_from_checkpoint", "progress"} & set(self.flags)
+        if recall.place() is None or more or self._output.exists() or not folder.is_dir():
+            return ""
+        from biollm_widgets.models.locate import locate
+
+        flags = {
+            key: value if isinstance(value, (int, float, str, bool)) else str(value)
+            for key, value in self.flags.items()
+        }
+        try:
+            model = Path(locate(str(self.flags.get("model_name_or_path", ""))))
+        except InputError:
+            return ""  # `finetune` says what is wrong
+        files = [path for place in (folder, model) for path in sorted(place.glob("*")) if path.is_file()]
+        contents = [part for path in files for part in (path.name, path.read_bytes())]
+        return recall.key("finetune", flags, progress._name, progress._labels, *contents)
+
     def line(self) -> str:
         """The call, as it was written."""
         said = [repr(str(self.data_path) if isinstance(self.data_path, os.PathLike) else self.data_path)]
@@ -111,6 +149,15 @@ class FinetuneRun(TrainingRun):
             if name not in ("callbacks", "stop"):
                 said.append(f"{name}={str(value) if isinstance(value, os.PathLike) else value!r}")
         return f"{self.call}({', '.join(said)})"
+
+
+def _again(known: dict[str, Any], hear: Callable[[dict[str, Any]], None]) -> Any:
+    """The result of a run that is known, after all that was heard of it."""
+    from biollm_widgets.dna.finetuning.results import FinetuneResult
+
+    for event in known["events"]:
+        hear(event)
+    return FinetuneResult(**known["result"])
 
 
 def _words_of_a_stop(result: Any) -> list[str]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from biollm_widgets import recall
 from biollm_widgets.dna.embedding import outputs
 from biollm_widgets.dna.embedding.encoding import POOLINGS, SequenceEncoder, depth_of, encoder_of, longest_for
 from biollm_widgets.dna.embedding.precision import Fidelity
@@ -180,6 +181,18 @@ def embed_with_report(
     encoder = _placed(float32_copy(encoder), device)
     reader = SequenceEncoder(encoder, pooling, layer, special_tokens, _pad(tokenizer, encoder))
 
+    name = ""
+    if recall.place() is not None and path is None and not distributed and precision == "float32":
+        settings = [pooling, layer, special_tokens, _pad(tokenizer, encoder), batch_tokens]
+        name = recall.key("embed", settings, *recall.parameters(encoder), *tokenized.ids, *tokenized.special)
+        known = recall.array(name)
+        if known is not None:
+            return Embeddings(
+                vectors=known[tokenized.rows], precision="float32", fidelity=None, tokens=tokenized.tokens,
+                distinct=len(tokenized.ids), unknown=tokenized.unknown, resumed=0,
+                seconds=time.perf_counter() - began,
+            )  # fmt: skip
+
     with processes(distributed) as fellows:
         work = Work(reader, tokenized, fellows, path, precision, batch_tokens, progress)
         work.settle()
@@ -188,6 +201,8 @@ def embed_with_report(
         if path is not None and fellows.first:
             outputs.write_vectors(path, vectors, label_column, id_column, work.metadata())
             work.tidy()
+        if name:
+            recall.keep_array(name, work.vectors)
         return Embeddings(
             vectors=vectors,
             precision=work.choice.precision,
