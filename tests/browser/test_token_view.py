@@ -267,6 +267,7 @@ def test_a_million_bases_open_and_scroll_with_few_nodes_on_the_page(lab: Noteboo
     def few_nodes() -> None:
         assert 100 < view.card.locator("*").count() < 5000
 
+    expect(view.pieces.nth(50)).to_be_attached()  # the title comes first
     few_nodes()
     first = view.pieces.first.text_content()
     assert view.ask(f"{sequence}[:{len(first)}]") == first
