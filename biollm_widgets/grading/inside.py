@@ -90,10 +90,10 @@ class _Served:
     def run(self) -> None:
         self.wire.send(["here"])
         while True:
+            self.networks, self.folders = {}, {}  # what comes with the next question
             verb, *given = self.wire.receive(24 * 3600)
             if verb == "done":
                 return
-            self.networks, self.folders = {}, {}
             try:
                 value = self._take(given[0]) if verb == "take" else self.functions[given[0]](*given[1])
                 answer = ["value", value]

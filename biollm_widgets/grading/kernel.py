@@ -54,9 +54,17 @@ class Kernel:
     hidden : list of str
         Folders not to be seen.
     limits : Limits
+    keep : str
+        A folder that this one fills with what others will ask for again; for the instructor's own notebook.
+    recall : str
+        A folder with what such a one has filled; to be read only.
     """
 
-    def __init__(self, warm: Path, folder: Path, work: Path, isolation: str, hidden: list[str], limits: Limits) -> None:
+    def __init__(
+        self, warm: Path, folder: Path, work: Path, isolation: str, hidden: list[str], limits: Limits, keep: str = "",
+        recall: str = "",
+    ) -> None:  # fmt: skip
+        self._keep, self._recall = keep, recall
         self._warm, self._isolation, self._hidden, self._limits = warm, isolation, hidden, limits
         self._work, self._folder, self._sockets = work, folder, folder / "s"
         self._life: Optional[socket.socket] = None
@@ -90,6 +98,7 @@ class Kernel:
             asked = {
                 "work": str(self._work), "sockets": str(self._sockets), "hidden": self._hidden,
                 "isolation": self._isolation, "limits": asdict(self._limits),
+                "keep": self._keep, "recall": self._recall,
             }  # fmt: skip
             socket.send_fds(self._life, [json.dumps(asked).encode()], [theirs.fileno()])
         said = json.loads(await asyncio.to_thread(self._line) or '{"error": "the process that forks kernels is gone"}')

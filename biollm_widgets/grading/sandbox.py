@@ -26,7 +26,7 @@ from biollm_widgets.grading.limits import NO_SANDBOX, TOO_LARGE, TOO_MANY, Limit
 
 LEARNER = 1000  # the user inside
 NOBODY = 65534  # who that is outside, where root grades: a root inside could still write into /proc/sys
-HOME, SOCKETS = "/home/learner", "/run/kernel"
+HOME, SOCKETS, RECALL = "/home/learner", "/run/kernel", "/run/recall"
 
 _NEW_NS, _NEW_CGROUP, _NEW_UTS, _NEW_IPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PID, _NEW_NET = 0x10000000, 0x20000000, 0x40000000
@@ -83,8 +83,9 @@ def python_folders() -> list[str]:
 
 
 def enter(
-    limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], kernel: Callable[[int, int], NoReturn]
-) -> int:
+    limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], kernel: Callable[[int, int], NoReturn],
+    keep: str = "", recall: str = "",
+) -> int:  # fmt: skip
     """Go into namespaces of one's own and run a kernel in them; for a process with one thread that was forked for it.
 
     Parameters
@@ -98,6 +99,8 @@ def enter(
     kernel : callable
         `kernel(ready, go)` becomes the kernel: it writes a byte to `ready` when it listens, and reads one from `go`
         before it runs anything.
+    keep, recall : str
+        A folder that is seen as `RECALL`: `keep` may be written to, `recall` not.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def enter(
     try:
         os.close(told)
         _prctl(_SET_PDEATHSIG, signal.SIGKILL)
-        _new_root(limits, work, sockets, hidden)
+        _new_root(limits, work, sockets, hidden, keep, recall)
         _be_first(limits, kernel, tell)
     except NoSandbox as problem:
         os.write(tell, str(problem).encode())
@@ -173,11 +176,11 @@ def _own_namespaces() -> None:
         raise NoSandbox("naming users in the namespace")
 
 
-def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str]) -> None:
+def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], keep: str, recall: str) -> None:
     """A file system in memory as root, with Python and the system's programs in it, read-only."""
     _mount(None, "/", None, _REC | _PRIVATE)
     root = "/tmp"  # some folder that is everywhere; from here on it is the new root, before it is moved to
-    outside = {place: os.open(place, os.O_PATH) for place in (str(work), str(sockets)) if place}
+    outside = {place: os.open(place, os.O_PATH) for place in (str(work), str(sockets), keep, recall) if place}
     seen = _seen()
     held = {place: os.open(place, os.O_PATH) for place in seen}
     size = f"size={limits.disk},nr_inodes=200000"
@@ -198,6 +201,11 @@ def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str]) 
         os.makedirs(root + folder, exist_ok=True)
         os.chmod(root + folder, mode)
     _mount(f"/proc/self/fd/{outside[str(sockets)]}", root + SOCKETS, None, _BIND)
+    if recall:
+        _show(f"/proc/self/fd/{outside[recall]}", root + RECALL)
+    elif keep:
+        os.makedirs(root + RECALL)
+        _mount(f"/proc/self/fd/{outside[keep]}", root + RECALL, None, _BIND)
     shutil.copytree(f"/proc/self/fd/{outside[str(work)]}", f"{root}{HOME}/lesson", symlinks=True, dirs_exist_ok=True)
     for folder, _, files in os.walk(root + HOME):
         for path in (folder, *(os.path.join(folder, name) for name in files)):

@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
+from biollm_widgets import recall
 from biollm_widgets.grading import sandbox
 from biollm_widgets.grading.limits import NO_SANDBOX, Limits
 
@@ -122,7 +123,7 @@ def _say(caller: socket.socket, words: dict[str, Any]) -> None:
 
 
 def _in_namespaces(asked: dict[str, Any], limits: Limits, end: socket.socket) -> int:
-    environment = sandbox.environment()
+    environment = sandbox.environment() | _recall(asked, sandbox.RECALL)
 
     def kernel(ready: int, go: int) -> NoReturn:
         _become(environment)
@@ -130,7 +131,9 @@ def _in_namespaces(asked: dict[str, Any], limits: Limits, end: socket.socket) ->
 
         become(f"{sandbox.SOCKETS}/{CONNECTION}", end, ready, go, f"{sandbox.HOME}/lesson")
 
-    return sandbox.enter(limits, Path(asked["work"]), Path(asked["sockets"]), asked["hidden"], kernel)
+    return sandbox.enter(
+        limits, Path(asked["work"]), Path(asked["sockets"]), asked["hidden"], kernel, asked["keep"], asked["recall"]
+    )
 
 
 def _with_nothing(asked: dict[str, Any], limits: Limits, end: socket.socket) -> int:
@@ -143,7 +146,8 @@ def _with_nothing(asked: dict[str, Any], limits: Limits, end: socket.socket) -> 
     os.setsid()
     home = Path(asked["work"]).parent / "home"
     home.mkdir(exist_ok=True)
-    _become(sandbox.environment() | {"HOME": str(home), "TMPDIR": str(home)})
+    kept = _recall(asked, asked["keep"] or asked["recall"])
+    _become(sandbox.environment() | kept | {"HOME": str(home), "TMPDIR": str(home)})
     sandbox.restrict(limits)
     from biollm_widgets.grading.inside import kernel as become
 
@@ -151,6 +155,13 @@ def _with_nothing(asked: dict[str, Any], limits: Limits, end: socket.socket) -> 
     may_go, go = os.pipe()
     os.write(go, b"!")
     become(f"{asked['sockets']}/{CONNECTION}", end, is_ready, may_go, asked["work"])
+
+
+def _recall(asked: dict[str, Any], place: str) -> dict[str, str]:
+    """Variables that say where what is computed again and again lies, and whether to fill it."""
+    if not asked["keep"] and not asked["recall"]:
+        return {}
+    return {recall.FOLDER: place} | ({recall.KEEPS: "1"} if asked["keep"] else {})
 
 
 def _become(environment: dict[str, str]) -> None:
