@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
-from biollm_widgets.grading import gradebook, sandbox, verdicts
+from biollm_widgets.grading import containers, gradebook, sandbox, verdicts
 from biollm_widgets.grading.course import Course, sha
 from biollm_widgets.grading.limits import Limits
 from biollm_widgets.grading.pool import Done, Job, Lesson, Pool, new_secret
@@ -22,7 +22,7 @@ from biollm_widgets.grading.preflight import fingerprint
 from biollm_widgets.grading.runner import Spot
 from biollm_widgets.grading.verdicts import Verdict
 
-ISOLATIONS = ("auto", "namespaces", "none")
+ISOLATIONS = ("auto", "namespaces", "bubblewrap", "apptainer", "none")
 Say = Callable[[str], None]
 
 
@@ -155,8 +155,9 @@ class Batch:
             return
         say(f"Running your own notebook of {lesson.name} first: it has to get full points.")
         place.parent.mkdir(parents=True, exist_ok=True)
-        for old in place.parent.glob(f"{lesson.name}-*"):
-            shutil.rmtree(old, ignore_errors=True)
+        if self._part is None:
+            for old in place.parent.glob(f"{lesson.name}-*"):
+                shutil.rmtree(old, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
         try:
             new.chmod(0o777)  # who runs inside is another user; the folder around it is the grader's alone
@@ -172,7 +173,11 @@ class Batch:
                     f"`biollm check {self.course.source(lesson.name)}`."
                 )
             new.chmod(0o755)
-            new.rename(place)
+            try:
+                new.rename(place)
+            except OSError:
+                if not place.is_dir():  # otherwise another part was quicker
+                    raise
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
@@ -187,13 +192,16 @@ def choose_isolation(wanted: str) -> str:
     """
     if wanted == "none":
         return wanted
-    reason = sandbox.probe()
-    if not reason:
-        return "namespaces"
+    reasons = []
+    for one in ("namespaces", *containers.PROGRAMS) if wanted == "auto" else (wanted,):
+        reason = sandbox.probe() if one == "namespaces" else containers.why_not(one)
+        if not reason:
+            return one
+        reasons.append(f"{one}: {reason}")
     raise InputError(
-        f"Notebooks cannot be kept apart on this computer ({reason}): what learners wrote would run with your rights. "
-        "Grade on a Linux machine that allows user namespaces, or, only for learners whom you trust as yourself, "
-        "with --isolation none."
+        f"Notebooks cannot be kept apart here ({'; '.join(reasons)}): what learners wrote would run with your rights. "
+        "Grade on a Linux machine that allows user namespaces or has bubblewrap or, only for learners whom you trust "
+        "as yourself, with --isolation none."
     )
 
 

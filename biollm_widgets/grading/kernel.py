@@ -14,7 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Optional
 
+from biollm_widgets.grading.cold import WIRE
+from biollm_widgets.grading.containers import PROGRAMS
 from biollm_widgets.grading.limits import TOO_LARGE, TOO_MANY, Limits
+from biollm_widgets.grading.sandbox import SOCKETS
 from biollm_widgets.grading.warm import CONNECTION
 
 START = 60  # seconds in which a kernel has to answer
@@ -38,6 +41,14 @@ WHY = {
 }
 
 
+def _accepted(wire: socket.socket) -> socket.socket:
+    wire.settimeout(START)
+    try:
+        return wire.accept()[0]
+    except OSError:
+        raise NotStarted("the container did not start") from None
+
+
 class Kernel:
     """One kernel, from its start to its end.
 
@@ -50,7 +61,7 @@ class Kernel:
     work : path
         What is to lie beside the notebook.
     isolation : str
-        "namespaces" or "none".
+        "namespaces", "bubblewrap", "apptainer" or "none".
     hidden : list of str
         Folders not to be seen.
     limits : Limits
@@ -86,11 +97,17 @@ class Kernel:
         self._sockets.mkdir()
         self._sockets.chmod(0o777)  # the user inside is another one; the folder around it is the grader's alone
         key = secrets.token_hex(32)
-        inside = "/run/kernel" if self._isolation == "namespaces" else str(self._sockets)
+        inside = str(self._sockets) if self._isolation == "none" else SOCKETS
         info = {f"{channel}_port": n for n, channel in enumerate(("shell", "iopub", "stdin", "control", "hb"), 1)}
         info |= {"transport": "ipc", "signature_scheme": "hmac-sha256", "key": key, "kernel_name": ""}  # type: ignore[dict-item]
         path = self._sockets / CONNECTION
         path.write_text(json.dumps({**info, "ip": f"{inside}/k"}), encoding="utf-8")
+        apart = self._isolation in PROGRAMS
+        wire = socket.socket(socket.AF_UNIX)
+        if apart:
+            wire.bind(str(self._sockets / WIRE))
+            (self._sockets / WIRE).chmod(0o777)
+            wire.listen(1)
         self.end, theirs = socket.socketpair()
         with theirs:
             self._life = socket.socket(socket.AF_UNIX)
@@ -104,12 +121,15 @@ class Kernel:
         said = json.loads(await asyncio.to_thread(self._line) or '{"error": "the process that forks kernels is gone"}')
         if "error" in said:
             raise NotStarted(said["error"])
+        with wire:
+            if apart:
+                self.end = await asyncio.to_thread(_accepted, wire)
         context = Context()
         context.setsockopt(MAXMSGSIZE, LARGEST)
         self._client = AsyncKernelClient(context=context)
         self._client.load_connection_info({**info, "key": key.encode(), "ip": str(self._sockets / "k")})
         self._client.start_channels(stdin=False, hb=False)
-        until = time.monotonic() + START
+        until = time.monotonic() + START * (4 if apart else 1)  # a container imports torch
         while True:
             try:
                 request = self._client.kernel_info(reply=False)

@@ -20,8 +20,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn, Optional
+from typing import Any, NoReturn, Optional
 
+from biollm_widgets import recall as recalled
 from biollm_widgets.grading.limits import NO_SANDBOX, TOO_LARGE, TOO_MANY, Limits
 
 LEARNER = 1000  # the user inside
@@ -36,7 +37,7 @@ _DETACH = 2  # of umount2
 _SET_DUMPABLE, _SET_PDEATHSIG, _SET_NO_NEW_PRIVS, _CAPBSET_DROP = 4, 1, 38, 24  # of prctl
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}  # system calls that the C library has no function for
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt/conda")
-_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "fonts", "alternatives", "ssl/certs")
+ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "fonts", "alternatives", "ssl/certs")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _VARIABLES = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
@@ -67,6 +68,13 @@ def environment() -> dict[str, str]:
         "BIOLLM_MODELS": "embedded", "HF_HUB_OFFLINE": "1", "NBGRADER_EXECUTION": "autograde",
         "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "MPLBACKEND": "agg",
     }  # fmt: skip
+
+
+def recall_variables(asked: dict[str, Any], place: str) -> dict[str, str]:
+    """Variables that say where what is computed again and again lies, and whether to fill it."""
+    if not asked["keep"] and not asked["recall"]:
+        return {}
+    return {recalled.FOLDER: place} | ({recalled.KEEPS: "1"} if asked["keep"] else {})
 
 
 def python_folders() -> list[str]:
@@ -181,11 +189,11 @@ def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], 
     _mount(None, "/", None, _REC | _PRIVATE)
     root = "/tmp"  # some folder that is everywhere; from here on it is the new root, before it is moved to
     outside = {place: os.open(place, os.O_PATH) for place in (str(work), str(sockets), keep, recall) if place}
-    seen = _seen()
-    held = {place: os.open(place, os.O_PATH) for place in seen}
+    shown = seen()
+    held = {place: os.open(place, os.O_PATH) for place in shown}
     size = f"size={limits.disk},nr_inodes=200000"
     _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, f"{size},mode=755")
-    for place in seen:
+    for place in shown:
         target = root + place
         if os.path.islink(place):  # /bin is usr/bin on most systems
             os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -194,7 +202,7 @@ def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], 
             continue
         _show(f"/proc/self/fd/{held[place]}", target)
     for place in hidden:
-        if any(place == one or place.startswith(f"{one}/") for one in seen) and os.path.isdir(root + place):
+        if any(place == one or place.startswith(f"{one}/") for one in shown) and os.path.isdir(root + place):
             _mount("tmpfs", root + place, "tmpfs", _RDONLY, "size=4k,mode=555")
     _system_files(root)
     for folder, mode in (("/tmp", 0o1777), ("/dev/shm", 0o1777), (HOME, 0o755), (SOCKETS, 0o755), ("/proc", 0o555)):
@@ -231,7 +239,7 @@ def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], 
     _loopback()
 
 
-def _seen() -> list[str]:
+def seen() -> list[str]:
     """What of the outside can be seen: folders of the system and of Python; none that lies in another of them."""
     places = [place for place in (*_SYSTEM, *python_folders()) if os.path.lexists(place)]
     return [
@@ -257,7 +265,7 @@ def _show(source: str, target: str) -> None:
 
 def _system_files(root: str) -> None:
     """/etc and /dev with what programs cannot do without."""
-    for name in _ETC:
+    for name in ETC:
         if os.path.exists(f"/etc/{name}"):
             _show(f"/etc/{name}", f"{root}/etc/{name}")
     os.makedirs(f"{root}/etc", exist_ok=True)
@@ -374,6 +382,8 @@ def watch(kernel: int, limits: Limits) -> NoReturn:
                     os._exit(min(os.waitstatus_to_exitcode(status) % 256, 255))
                 if pid == 0:
                     break
+        if os.path.isdir(SOCKETS) and sum(one.stat().st_size for one in os.scandir(SOCKETS)) > 2**20:
+            os._exit(TOO_LARGE)  # in a container it can be written to, and is the only place with no limit
         there = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
         if len(there) > limits.processes:
             os._exit(TOO_MANY)

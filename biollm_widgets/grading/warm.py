@@ -12,13 +12,13 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from biollm_widgets import recall
 from biollm_widgets.grading import sandbox
 from biollm_widgets.grading.limits import NO_SANDBOX, Limits
 
@@ -89,7 +89,7 @@ def _keep(caller: socket.socket) -> NoReturn:
         asked = json.loads(data)
         end = socket.socket(fileno=descriptors[0])
         limits = Limits(**asked["limits"])
-        start = _in_namespaces if asked["isolation"] == "namespaces" else _with_nothing
+        start = {"namespaces": _in_namespaces, "none": _with_nothing}.get(asked["isolation"], _in_container)
         first = start(asked, limits, end)
         end.close()
     except sandbox.NoSandbox as problem:
@@ -123,7 +123,7 @@ def _say(caller: socket.socket, words: dict[str, Any]) -> None:
 
 
 def _in_namespaces(asked: dict[str, Any], limits: Limits, end: socket.socket) -> int:
-    environment = sandbox.environment() | _recall(asked, sandbox.RECALL)
+    environment = sandbox.environment() | sandbox.recall_variables(asked, sandbox.RECALL)
 
     def kernel(ready: int, go: int) -> NoReturn:
         _become(environment)
@@ -136,6 +136,17 @@ def _in_namespaces(asked: dict[str, Any], limits: Limits, end: socket.socket) ->
     )
 
 
+def _in_container(asked: dict[str, Any], limits: Limits, end: socket.socket) -> int:
+    """A kernel in a container: a program that is started anew, and connects to the grader by itself."""
+    from biollm_widgets.grading.containers import argv
+
+    if sys.platform == "linux":
+        sandbox.adopt_orphans()
+    command = argv(asked["isolation"], asked, limits)
+    nothing = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing).pid
+
+
 def _with_nothing(asked: dict[str, Any], limits: Limits, end: socket.socket) -> int:
     """A kernel that can do what its instructor can: for learners whom one trusts."""
     if sys.platform == "linux":
@@ -146,7 +157,7 @@ def _with_nothing(asked: dict[str, Any], limits: Limits, end: socket.socket) -> 
     os.setsid()
     home = Path(asked["work"]).parent / "home"
     home.mkdir(exist_ok=True)
-    kept = _recall(asked, asked["keep"] or asked["recall"])
+    kept = sandbox.recall_variables(asked, asked["keep"] or asked["recall"])
     _become(sandbox.environment() | kept | {"HOME": str(home), "TMPDIR": str(home)})
     sandbox.restrict(limits)
     from biollm_widgets.grading.inside import kernel as become
@@ -155,13 +166,6 @@ def _with_nothing(asked: dict[str, Any], limits: Limits, end: socket.socket) -> 
     may_go, go = os.pipe()
     os.write(go, b"!")
     become(f"{asked['sockets']}/{CONNECTION}", end, is_ready, may_go, asked["work"])
-
-
-def _recall(asked: dict[str, Any], place: str) -> dict[str, str]:
-    """Variables that say where what is computed again and again lies, and whether to fill it."""
-    if not asked["keep"] and not asked["recall"]:
-        return {}
-    return {recall.FOLDER: place} | ({recall.KEEPS: "1"} if asked["keep"] else {})
 
 
 def _become(environment: dict[str, str]) -> None:
