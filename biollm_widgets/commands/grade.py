@@ -208,7 +208,9 @@ COLUMNS = ("learner", "lesson", "state", "score", "points", "why", "ask", "repai
 
 
 def _report(course: Any, batch: Any) -> None:
-    """What became of every submission of the lessons, as a table for a spreadsheet."""
+    """What became of every submission of the lessons, as a table for a spreadsheet; not of a part alone."""
+    if batch.part is not None:
+        return
     for lesson in batch.lessons:
         found = course.verdicts(lesson)
         if not found:

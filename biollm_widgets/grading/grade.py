@@ -55,7 +55,7 @@ class Batch:
         part: Optional[tuple[int, int]] = None,
     ) -> None:
         self.course = course
-        self._part = part
+        self.part = part
         lessons = list(lessons) or course.lessons
         if not lessons:
             raise InputError(f"There is no lesson in {course.folder}; is it the course? Name it with --course.")
@@ -82,10 +82,10 @@ class Batch:
                 f"there is no {self.course.submitted(lesson, unknown[0])}."
             )
         chosen = [learner for learner in there if learner in learners] if learners else there
-        if self._part is not None:
-            number, of = self._part
+        if self.part is not None:
+            number, of = self.part
             chosen = chosen[number - 1 :: of]
-        in_book = gradebook.knows(self.course, lesson) if self._part is None else set(chosen)
+        in_book = gradebook.knows(self.course, lesson) if self.part is None else set(chosen)
         for learner in chosen:
             folder = self.course.submitted(lesson, learner)
             before = self.course.verdict(lesson, learner)
@@ -123,7 +123,7 @@ class Batch:
             return
         private = self.course.private
         private.mkdir(mode=0o700, exist_ok=True)
-        with one_at_a_time(private) if self._part is None else _nothing():
+        with one_at_a_time(private) if self.part is None else _nothing():
             hidden = (str(self.course.folder), *_answers())
             spot = Spot("", isolation, hidden, limits, _secret(private))
             wanted = [lesson for lesson in self.lessons if any(job.lesson == lesson for job in self.jobs)]
@@ -133,7 +133,7 @@ class Batch:
                 for done in pool.run(self.jobs):
                     if done.verdict is None:
                         say(f"{done.job.learner}, {done.job.lesson}: not graded. {done.problem} Grade again.")
-                    elif self._part is None:
+                    elif self.part is None:
                         self.write(done.verdict, done.notebook, say)
                     yield done
 
@@ -155,7 +155,7 @@ class Batch:
             return
         say(f"Running your own notebook of {lesson.name} first: it has to get full points.")
         place.parent.mkdir(parents=True, exist_ok=True)
-        if self._part is None:
+        if self.part is None:
             for old in place.parent.glob(f"{lesson.name}-*"):
                 shutil.rmtree(old, ignore_errors=True)
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))

@@ -94,12 +94,14 @@ class _Served:
             verb, *given = self.wire.receive(24 * 3600)
             if verb == "done":
                 return
+            frames = [(place, one, one.copy()) for place, one in enumerate(given[-1]) if hasattr(one, "equals")]
             try:
                 value = self._take(given[0]) if verb == "take" else self.functions[given[0]](*given[1])
                 answer = ["value", value]
             except BaseException as error:
                 answer = ["error", type(error).__name__, _said(error)]
-            self.wire.send([*answer[:3], self._after()] if answer[0] == "error" else [*answer, self._after()])
+            changed = [place for place, one, before in frames if not one.equals(before)]
+            self.wire.send([*answer, {**self._after(), "changed": changed}])
 
     def _take(self, expressions: list[str]) -> list:
         taken = []
@@ -126,7 +128,11 @@ class _Served:
     def _pack(self, value: Any, packer: Packer) -> Optional[list]:
         if callable(value) and not isinstance(value, (type, np.generic)) and type(value).__module__ != "torch":
             self.functions.append(value)
-            return ["function", len(self.functions) - 1, str(getattr(value, "__name__", ""))[:60]]
+            try:
+                name = str(getattr(value, "__name__", ""))[:60]
+            except Exception:
+                name = ""
+            return ["function", len(self.functions) - 1, name]
         return None
 
     def _unpack(self, data: list, arrays: list) -> Any:

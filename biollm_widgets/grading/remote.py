@@ -108,8 +108,9 @@ class Remote:
                 self.hung = True
             raise TooLong(f"it took longer than {self._seconds:g} s") from None
         except Broken as problem:
+            self._wire.closed = True
             raise Gone(str(problem)) from None
-        return self._read(answer)
+        return self._read(answer, question[-1])
 
     def _answer(self, until: float) -> list:
         """The answer to a question; passes of networks that come before it are computed."""
@@ -129,10 +130,13 @@ class Remote:
         except Exception:
             raise Broken("It asked for a pass that cannot be.") from None
 
-    def _read(self, answer: list) -> Any:
+    def _read(self, answer: list, given: list) -> Any:
         try:
             kind, *rest, after = answer
             self._apply(after)
+            for place in after["changed"]:
+                # What was handed over is no longer what it was; here it is enough that this can be seen.
+                given[place].drop(index=given[place].index, inplace=True)
             if kind == "value":
                 (value,) = rest
                 return value

@@ -99,11 +99,11 @@ class Packer:
             return ["..."]
         if depth > DEEPEST:
             return ["odd", "too deep", None]
-        if self._extra and (made := self._extra.pack(value, self)) is not None:
-            return made
         try:
+            if self._extra and (made := self._extra.pack(value, self)) is not None:
+                return made
             return self._known(value, depth)
-        except (RecursionError, ValueError, TypeError):  # too deep, too large, or lying about what it is
+        except Exception:  # too deep, too large, or an object that answers nothing one asks it
             return ["odd", type(value).__name__, None]
 
     def _known(self, value: Any, depth: int) -> Any:
