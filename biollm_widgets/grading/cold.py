@@ -40,5 +40,6 @@ def main() -> None:
     end.close()
     os.close(is_ready)
     os.read(ready, 1)
+    sandbox.be_untouchable()
     os.write(go, b"!")
     sandbox.watch(pid, limits)

@@ -105,9 +105,7 @@ class Pool:
         warm = self._place / "warm"
         self._spot = replace(self._spot, warm=str(warm))
         code = "import sys; from biollm_widgets.grading.warm import main; main(sys.argv[1])"
-        # With an environment of its own: a process can read the one that it was started with, whatever is done later.
-        own = sandbox.environment() | {"HOME": str(self._place), "TMPDIR": str(self._place)}
-        own |= {"PYTHONPATH": str(Path(__file__).parents[2])} if _in_checkout() else {}
+        own = environment(self._place)
         self._warm = subprocess.Popen(
             [sys.executable, "-c", code, str(warm)], env=own, cwd="/", stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -171,6 +169,12 @@ class Pool:
                     else:
                         yield Done(job, problem="The process that graded it ended; memory may have run out.")
                 worker.job = None
+
+
+def environment(home: Path) -> dict[str, str]:
+    """That of the process that forks kernels: a kernel can read what it was started with, whatever is done later."""
+    own = sandbox.environment() | {"HOME": str(home), "TMPDIR": str(home)}
+    return own | ({"PYTHONPATH": str(Path(__file__).parents[2])} if _in_checkout() else {})
 
 
 def _in_checkout() -> bool:

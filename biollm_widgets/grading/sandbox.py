@@ -356,18 +356,22 @@ def _be_first(limits: Limits, kernel: Callable[[int, int], NoReturn], tell: int)
     _mount(
         None, SOCKETS, None, _REMOUNT | _BIND | _RDONLY | os.statvfs(SOCKETS).f_flag & (2 | 4 | 8 | 1024 | 2048 | 4096)
     )
-    # In the eyes of a learner's process this one is untouchable: no signal from inside ends it, none may look into it.
-    _no_rights()
-    _prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _prctl(_SET_DUMPABLE, 0, 0, 0, 0)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    be_untouchable()
     os.write(go, b"!")
     os.close(tell)
     for descriptor in range(64):
         with contextlib.suppress(OSError):
             os.close(descriptor)
     watch(pid, limits)
+
+
+def be_untouchable() -> None:
+    """No signal from inside ends the first process, and none of the others may look into it."""
+    _no_rights()
+    _prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _prctl(_SET_DUMPABLE, 0, 0, 0, 0)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def watch(kernel: int, limits: Limits) -> NoReturn:
@@ -379,7 +383,8 @@ def watch(kernel: int, limits: Limits) -> NoReturn:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == kernel:
-                    os._exit(min(os.waitstatus_to_exitcode(status) % 256, 255))
+                    code = os.waitstatus_to_exitcode(status)
+                    os._exit(code if code >= 0 else 128 - code)  # as shells tell of a signal
                 if pid == 0:
                     break
         if os.path.isdir(SOCKETS) and sum(one.stat().st_size for one in os.scandir(SOCKETS)) > 2**20:
