@@ -228,6 +228,7 @@ class Kernel:
                 message = await self._message(self._client.iopub_channel, min(until, time.monotonic() + 0.5))
             except TimeoutError:
                 if replied and time.monotonic() >= until:
+                    await self._listen_anew()
                     break
                 if not replied and await self._client.shell_channel.socket.poll(0):
                     with contextlib.suppress(TimeoutError):
@@ -249,6 +250,13 @@ class Kernel:
                 yield message
         if late:
             raise TimeoutError
+
+    async def _listen_anew(self) -> None:
+        """Connect to what cells show once more: after a message beyond all measure zmq gives a connection up."""
+        self._client.iopub_channel.stop()
+        self._client._iopub_channel = None
+        self._client.iopub_channel.start()
+        await asyncio.sleep(0.2)
 
     def interrupt(self) -> None:
         """Ask it to stop what it does; the kernel's own thread for control does so."""

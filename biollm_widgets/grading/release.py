@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +43,9 @@ def release(course: Course, lesson: str, force: bool = False) -> Released:
         if cell.check:
             _known(course, lesson, cell.id, cell.check)
     logger = logging.getLogger("traitlets")
-    before = logger.level
+    before, path_before = logger.level, os.environ.get("PATH", "")
+    # nbgrader calls `alembic` by its name, which is beside this Python and not always on the path.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path_before}"
     logger.setLevel(logging.CRITICAL)
     try:
         config = course.config.copy()
@@ -49,6 +53,7 @@ def release(course: Course, lesson: str, force: bool = False) -> Released:
         said: dict[str, Any] = NbGraderAPI(config=config).generate_assignment(lesson, force=True)
     finally:
         logger.setLevel(before)
+        os.environ["PATH"] = path_before
     if not said["success"]:
         lines = [line.strip() for line in str(said.get("error") or said.get("log") or "").splitlines() if line.strip()]
         raise InputError(f"nbgrader could not make {lesson} ({(lines or ['no word'])[-1][:200]}).")

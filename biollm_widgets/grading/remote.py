@@ -50,9 +50,14 @@ class Remote:
         try:
             if self._wire.receive(self._seconds) == ["here"]:
                 return
-        except (Broken, Slow):
+            self._wire.closed = True  # something else was said: nothing on this wire can be told from it any more
+        except Broken:
             pass
-        raise Gone("The notebook's Python did not answer.")
+        except Slow:
+            self.hung = True
+        raise Gone(
+            "The notebook's Python did not answer when its answer was asked for: a cell has changed how it runs."
+        )
 
     def take(self, expressions: tuple[str, ...]) -> list[Any]:
         """What expressions stand for; functions as functions that can be called here.

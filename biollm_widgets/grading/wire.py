@@ -270,8 +270,8 @@ class Wire:
             held = io.BytesIO()
             np.lib.format.write_array(held, array, allow_pickle=False)
             parts += [struct.pack("!Q", held.getbuffer().nbytes), held.getbuffer()]  # type: ignore[list-item]
-        self._end.settimeout(seconds)
         try:
+            self._end.settimeout(seconds)
             self._end.sendall(b"".join(parts))
         except TimeoutError:
             raise Slow("The other end does not read.") from None
@@ -322,11 +322,19 @@ class Wire:
             self._break("An array in it cannot be read.")
 
     def _wait(self, until: float) -> None:
-        while not select.select([self._end], [], [], 0.2)[0]:
+        while not self._there():
             if self._gone():
-                self._break("The other end is gone.")
+                raise Broken("The other end is gone.")
             if time.monotonic() > until:
                 raise Slow("Nothing came in time.")
+
+    def _there(self) -> bool:
+        """Whether something has come, after a moment's waiting."""
+        try:
+            return bool(select.select([self._end], [], [], 0.2)[0])
+        except (OSError, ValueError):  # closed meanwhile
+            self._break("The other end is gone.")
+            return False
 
     def _read(self, length: int, until: float) -> bytes:
         parts, left = [], length
