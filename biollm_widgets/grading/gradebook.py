@@ -46,14 +46,15 @@ def patiently(course: Course, act: Callable[[], T], say: Callable[[str], None] =
     InputError
         It stays locked (who holds it is said), the disk is full, or it is no gradebook.
     """
+    from nbgrader.api import InvalidEntry
     from sqlalchemy.exc import DatabaseError
 
     until, told = time.monotonic() + WAIT, False
     while True:
         try:
             return act()
-        except DatabaseError as problem:
-            said = str(problem.orig)
+        except (DatabaseError, InvalidEntry) as problem:  # nbgrader wraps what happens while something is added
+            said = str(getattr(problem, "orig", problem)).splitlines()[0]
             if "locked" not in said and "busy" not in said:
                 raise InputError(_meaning(course, said)) from None
             if time.monotonic() > until:

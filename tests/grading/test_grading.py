@@ -1,4 +1,4 @@
-"""A class is graded: what is broken, hostile or odd ends in the right state with the right points, the others untouched."""
+"""A class is graded: what is broken, hostile or odd ends in the right state with its points, the others untouched."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("nbgrader", reason="Grading takes nbgrader (make test installs it).")
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.grading import gradebook, grade
+from biollm_widgets.grading import grade, gradebook
 from biollm_widgets.grading.course import Course
 from biollm_widgets.grading.grade import Batch, merge, save_part
 from biollm_widgets.grading.limits import Limits
@@ -63,8 +63,8 @@ def rows(course: Course, *names: str) -> list[Any]:
     with sqlite3.connect(course.folder / "gradebook.db") as book:
         return book.execute(
             "select s.id, bc.name, g.auto_score, g.manual_score, g.extra_credit, g.needs_manual_grade from grade g "
-            "join submitted_notebook sn on g.notebook_id = sn.id join submitted_assignment sa on sn.assignment_id = sa.id "
-            "join student s on sa.student_id = s.id join grade_cells gc on g.cell_id = gc.id join base_cell bc "
+            "join submitted_notebook sn on g.notebook_id = sn.id "
+            "join submitted_assignment sa on sn.assignment_id = sa.id join student s on sa.student_id = s.id join grade_cells gc on g.cell_id = gc.id join base_cell bc "
             f"on gc.id = bc.id where s.id in ({','.join('?' * len(names))}) order by s.id, bc.name",
             names,
         ).fetchall()
