@@ -49,7 +49,7 @@ def key(kind: str, *parts: Any) -> str:
 def parameters(model: Any) -> list[Any]:
     """All that a torch model computes with, as parts of a key."""
     state = model.state_dict()
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     parts: list[Any] = [type(model).__name__, config.to_json_string() if hasattr(config, "to_json_string") else ""]
     for name, value in state.items():
         parts += [name, value.detach().cpu().contiguous().reshape(-1).view(dtype=_bytes()).numpy()]

@@ -155,7 +155,7 @@ def _limits(cell: Optional[float], whole: Optional[float], memory: Optional[floa
 
     from biollm_widgets.grading.limits import GIB, Limits
 
-    given = {"cell": cell, "whole": whole, "memory": None if memory is None else int(memory * GIB)}
+    given: dict[str, Any] = {"cell": cell, "whole": whole, "memory": None if memory is None else int(memory * GIB)}
     return replace(Limits(), **{key: value for key, value in given.items() if value is not None})
 
 

@@ -85,7 +85,7 @@ def _write(pages: Pages, standing: Standing, force: bool) -> Written:
 
 
 def _stamp(course: Course, lesson: str, learner: str, folder: Path) -> None:
-    """nbgrader puts the submission's time beside the page, and takes a page with another one for stale."""
+    """As nbgrader does, put the submission's time beside the page: it takes a page with another one for stale."""
     stamp = course.autograded(lesson, learner) / "timestamp.txt"
     if stamp.is_file() and not stamp.is_symlink() and stamp.stat().st_size < 1000:
         with whole_file(folder / "timestamp.txt") as place:
@@ -183,15 +183,16 @@ class Pages:
         if verdict is not None and verdict.repairs and not refused:
             listed = "".join(f"<li>{escape(_cut(tell(one)))}</li>" for one in verdict.repairs[:60])
             said.append(
-                f'<div class="say warn"><p><b>It was graded on a copy on which this was mended:</b></p><ul>{listed}</ul>'
-                "</div>"
+                f'<div class="say warn"><p><b>It was graded on a copy on which this was mended:</b></p>'
+                f"<ul>{listed}</ul></div>"
             )
         if verdict is not None and verdict.notes:
             listed = "".join(f"<li>{escape(_cut(tell(one)))}</li>" for one in verdict.notes[:60])
             said.append(f'<div class="say"><p><b>While it ran:</b></p><ul>{listed}</ul></div>')
         if standing.penalty and not refused:
+            of = number(standing.auto + standing.by_hand)
             said.append(
-                f'<div class="say warn"><p>{number(standing.penalty)} of {number(standing.auto + standing.by_hand)} points '
+                f'<div class="say warn"><p>{number(standing.penalty)} of {of} points '
                 f"are taken off because it was handed in late{_late(standing)}.</p></div>"
             )
         if waiting and not refused:
@@ -236,11 +237,8 @@ class _Told:
         # A person's points may have overruled the check's: then its words would speak of other points.
         self.overruled = mark.by_hand and not hand
         self.saw = [_cut(tell(words)) for words in task.saw] if task is not None else []
-        self.belief, self.hint, self.look = (
-            (_cut(tell(task.belief)), _cut(tell(task.hint)), _cut(tell(task.look)))
-            if task is not None
-            else ("", "", "")
-        )
+        words = (task.belief, task.hint, task.look) if task is not None else ("", "", "")
+        self.belief, self.hint, self.look = (_cut(tell(one)) for one in words)
         score = mark.score or 0.0
         if mark.waits:
             self.kind = "wait"
@@ -409,9 +407,9 @@ class _Notebook:
             made = safe_html(text, self._tell)
             if made.strip():
                 return f'<div class="html">{made}</div>'
-        if "image/svg+xml" in data and len(text := _joined(data["image/svg+xml"])) <= PICTURE:
-            if uri := safe_svg(text, self._tell):
-                return f'<img src="{uri}" alt="A drawing">'
+        drawing = _joined(data.get("image/svg+xml", ""))
+        if 0 < len(drawing) <= PICTURE and (uri := safe_svg(drawing, self._tell)):
+            return f'<img src="{uri}" alt="A drawing">'
         for kind in _PICTURES:
             if kind in data:
                 text = "".join(_joined(data[kind]).split())
@@ -520,7 +518,10 @@ def _title(notebook: Any, lesson: str) -> str:
 _REGIONS = (
     ("ClearHiddenTests", "begin_test_delimeter", "BEGIN HIDDEN TESTS", "end_test_delimeter", "END HIDDEN TESTS"),
     ("ClearSolutions", "begin_solution_delimeter", "BEGIN SOLUTION", "end_solution_delimeter", "END SOLUTION"),
-    ("ClearMarkScheme", "begin_mark_scheme_delimeter", "BEGIN MARK SCHEME", "end_mark_scheme_delimeter", "END MARK SCHEME"),
+    (
+        "ClearMarkScheme", "begin_mark_scheme_delimeter", "BEGIN MARK SCHEME", "end_mark_scheme_delimeter",
+        "END MARK SCHEME",
+    ),
 )  # fmt: skip
 
 

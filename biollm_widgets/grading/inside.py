@@ -58,13 +58,12 @@ def kernel(connection: str, end: socket.socket, ready: int, go: int, folder: str
 
 def _no_checks() -> None:
     """`bio.check` in a cell of the learner's own says when it is judged; what has points is judged outside."""
-    import biollm_widgets
 
     def check(name: str, *answers: Any, at_grading: Optional[bool] = None) -> float:
         print(LATER)
         return 0.0
 
-    biollm_widgets.check = check  # type: ignore[attr-defined]
+    sys.modules["biollm_widgets"].check = check  # type: ignore[attr-defined]
 
 
 # The learner's end of the wire.

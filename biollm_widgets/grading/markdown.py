@@ -1,6 +1,7 @@
 """Markdown from learners, as harmless as its words: what would act in the browser of whoever marks it is shown as text.
 
-The formgrader puts the HTML that nbconvert makes of a Markdown cell into its page as it is. So a cell is rendered here in
+The formgrader puts the HTML that nbconvert makes of a Markdown cell into its page as it is. So a cell is rendered here
+in
 the very same way, bleach says whether anything in it is more than dress, and a cell in which there is something is
 rewritten, gently first, until bleach finds nothing more. Cells in which there is nothing stay as they are.
 """
@@ -17,8 +18,9 @@ LONGEST = 20_000  # letters that are rendered; a longer answer is shown as plain
 
 # What Markdown itself makes, and simple HTML that dresses words.
 TAGS = frozenset(
-    """a abbr b blockquote br caption center cite code col colgroup dd del details dfn div dl dt em figcaption figure h1 h2
-    h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strike strong sub summary sup table tbody td tfoot
+    """a abbr b blockquote br caption center cite code col colgroup dd del details dfn div dl dt em figcaption figure h1
+    h2     h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strike strong sub summary sup table
+    tbody td tfoot
     th thead tr tt u ul var""".split()  # noqa: SIM905
 )
 _EMPTY = {"br", "col", "hr", "img"}
@@ -36,7 +38,9 @@ _RASTER = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 _STANDS_FOR_IT = "data:image/png;base64,AAAA"
 # In a formula: commands of MathJax that make links, styles and ids, or that load more commands. Entities, because raw
 # HTML is read once more before MathJax sees it.
-_COMMAND = re.compile(r"(?:\\|&#0*92;?|&#x0*5c;?|&bsol;?)(?=(?:href|style|class|cssId|require|url|data|mmlToken)\b)", re.I)
+_COMMAND = re.compile(
+    r"(?:\\|&#0*92;?|&#x0*5c;?|&bsol;?)(?=(?:href|style|class|cssId|require|url|data|mmlToken)\b)", re.I
+)
 _ATTACHED = re.compile(r"!\[([^\]]{0,200})\]\(\s*<?attachment:([^)\s>]{1,300})[^)]{0,200}\)")
 
 
@@ -132,7 +136,7 @@ def _attribute(tag: str, name: str, value: str) -> bool:
 
 
 def _address(value: str, schemes: tuple[str, ...]) -> bool:
-    """Whether an address is of another place on the web, or of a file beside the notebook: not of Jupyter's own server."""
+    """Whether an address is of another place on the web or of a file beside the notebook, not of Jupyter's server."""
     value = "".join(letter for letter in value if letter.isprintable() and not letter.isspace())
     if value.startswith("#"):
         return True

@@ -1,47 +1,58 @@
-"""The look at what was handed in before any of it runs: which file it is, what is mended, or why it is not gradable."""
+"""Every submission is looked at before it runs: the notebook is found and mended on a copy, and that is told."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from biollm_widgets.grading.archives import Archive, BadArchive, is_archive
+from biollm_widgets.grading.handed_in import (
+    LARGEST,
+    MOST_FILES,
+    STAMP,
+    Entry,
+    content,
+    fingerprint,
+    opened,
+    shown,
+    unseen,
+    walk,
+)
 from biollm_widgets.grading.reading import Read, read
 from biollm_widgets.grading.rebuilding import Rebuilt, rebuild
 
-LARGEST = 100 * 2**20  # bytes of a notebook that is read at all
-BESIDE = 50 * 2**20  # bytes of all files that may lie beside it when it runs
-FILES = 500  # that are looked at
-_ASK = "Ask for the notebook of this lesson, saved in JupyterLab (File, Save Notebook)."
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+BESIDE_ONE, BESIDE_ALL, BESIDE_FILES = 50 * 2**20, 200 * 2**20, 200  # of files that lie beside it when it runs
+_CANDIDATES = 12  # notebooks that are compared
+_ASK = "Ask for the .ipynb file itself, saved in JupyterLab (File, Save Notebook)."
 
 
 @dataclass
 class Looked:
-    """What was found.
+    """What came of looking at a submission.
 
     Attributes
     ----------
     notebook : NotebookNode or None
-        Ready to run; None when there is none that can be graded.
+        Ready to run; None when it is not gradable.
     repairs : list of str
-        What was mended, as sentences that a learner can read.
+        What was mended, as sentences that the learner can read too.
     why, ask : str
-        When it is not gradable: why, and what to ask the learner for.
+        For one that is not gradable: why, and what to ask the learner for, a sentence each.
     path : path or None
-        The file that was taken.
+        The notebook that was taken, or the archive that it was in.
     files : list of path
-        Plain files to lie beside the notebook when it runs.
+        Real files that were handed in with it, to lie beside the notebook when it runs. Of two with the same name, the
+        one nearer to the notebook comes later, so that copying them into one folder leaves that one.
     sha : str
-        SHA-256 over names and bytes of all that was handed in.
+        `fingerprint` of the folder.
     """
 
-    notebook: Optional[Any] = None
+    notebook: Optional[NotebookNode]
     repairs: list[str] = field(default_factory=list)
     why: str = ""
     ask: str = ""
@@ -50,184 +61,289 @@ class Looked:
     sha: str = ""
 
 
-@dataclass
-class _Candidate:
-    """A file that may be the notebook, and what came of reading it."""
+def look(folder: Path, lesson: str, source: NotebookNode) -> Looked:
+    """Look at what a learner handed in, and put it into the lesson's own notebook.
 
-    name: str
-    path: Path
-    data: bytes
-    when: float
-    read: Read = field(default_factory=Read)
-    rebuilt: Optional[Rebuilt] = None
-
-    @property
-    def worth(self) -> tuple[int, int, float]:
-        """More of the lesson first, then more answers, then the newer."""
-        made = self.rebuilt
-        return (made.tasks, made.answered, self.when) if made else (0, 0, self.when)
-
-
-def _plain_files(folder: Path) -> Iterator[Path]:
-    """Plain files in a folder and below, no link followed, in a fixed order."""
-    left = FILES
-    for place, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if name not in (".ipynb_checkpoints", "__MACOSX", ".git"))
-        for name in sorted(names):
-            path = Path(place) / name
-            try:
-                if stat.S_ISREG(path.lstat().st_mode) and left > 0:
-                    left -= 1
-                    yield path
-            except OSError:
-                continue
-
-
-def _bytes(path: Path, most: int) -> bytes:
-    """The bytes of a plain file; empty for one that is too large or has become something else."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError:
-        return b""
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(file.fileno())
-        return file.read(most + 1) if stat.S_ISREG(about.st_mode) and about.st_size <= most else b""
-
-
-def fingerprint(folder: Path) -> str:
-    """SHA-256 over names and bytes of all that was handed in."""
-    made = hashlib.sha256()
-    for path in _plain_files(folder):
-        made.update(f"\0{path.relative_to(folder)}\0".encode("utf-8", "replace"))
-        try:
-            with path.open("rb") as file:
-                while part := file.read(2**20):
-                    made.update(part)
-        except OSError:
-            continue
-    return made.hexdigest()
-
-
-def look(folder: Path, lesson: str, source: Any) -> Looked:
-    """Look at what a learner handed in. Runs nothing of it, and raises nothing for anything in it.
+    Nothing of it is run, no link is followed, and nothing is written.
 
     Parameters
     ----------
     folder : path
-        The learner's folder of this lesson in submitted/.
+        submitted/LEARNER/LESSON.
     lesson : str
     source : NotebookNode
-        The instructor's notebook.
+        The instructor's notebook, with solutions.
+
+    Returns
+    -------
+    Looked
+        Whatever the bytes are: not gradable, or a notebook with the repairs that it took.
     """
-    found = Looked(sha=fingerprint(folder))
-    links = sorted(path.name for path in folder.iterdir() if path.is_symlink()) if folder.is_dir() else []
-    candidates, large = [], []
-    for path in _plain_files(folder):
-        if path.suffix.lower() not in (".ipynb", ".zip", ".json", ".txt", ".html", ".htm", ".pdf", ".docx", ".py", ""):
-            continue
-        if path.lstat().st_size > LARGEST:
-            large.append(path.name)
-            continue
-        if path.suffix.lower() == ".ipynb":
-            data = _bytes(path, LARGEST)
-            if is_archive(data):
-                candidates += _in_archive(data, path, found)
-            else:
-                candidates.append(_Candidate(str(path.relative_to(folder)), path, data, path.lstat().st_mtime))
-        elif path.suffix.lower() == ".zip":
-            candidates += _in_archive(_bytes(path, LARGEST), path, found)
-    for one in candidates:
+    folder = Path(folder)
+    sha = fingerprint(folder)
+    try:
+        looked = _look(folder, lesson, source)
+    except (RecursionError, MemoryError):
+        looked = Looked(None, why="The notebook is too large or too deeply nested to be read.", ask=_ASK)
+    looked.sha = sha
+    return looked
+
+
+# Which of it is the notebook.
+
+
+@dataclass
+class _Candidate:
+    """A file that may be the notebook, or a file in an archive."""
+
+    path: Path
+    name: str
+    depth: int
+    when: float
+    packed: str = ""
+    read: Optional[Read] = None
+    built: Optional[Rebuilt] = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is a notebook of the lesson."""
+        return self.built is not None and self.built.tasks > 0 and self.built.tasks >= self.built.foreign
+
+
+def _look(folder: Path, lesson: str, source: NotebookNode) -> Looked:
+    if folder.is_symlink():
+        return Looked(None, why="The folder is a link to another place, and links are not followed.", ask=_ASK)
+    entries = []
+    for entry in walk(folder):
+        entries.append(entry)
+        if len(entries) > MOST_FILES:
+            why = f"More than {MOST_FILES:,} files were handed in."
+            return Looked(None, why=why, ask="Ask for the notebook alone.")
+    notes: list[str] = []
+    links = [entry for entry in entries if entry.kind != "file" and not unseen(entry.path, folder)]
+    for entry in links[:5]:
+        what = "a link to another place" if entry.kind == "link" else "no ordinary file"
+        notes.append(f"{shown(entry.path.name)} is {what} and was left out.")
+    real = [entry for entry in entries if entry.kind == "file" and not unseen(entry.path, folder)]
+    candidates, problems = _candidates(folder, real)
+    if not candidates:
+        return _nothing(folder, real, links, problems)
+    wanted = f"{lesson}.ipynb"
+    # The likeliest first, for no more than a few are compared.
+    candidates.sort(
+        key=lambda one: (one.name != wanted, lesson not in one.name.lower(), one.depth, -one.when, one.name)
+    )
+    compared = candidates[:_CANDIDATES]
+    for one in compared:
         _try(one, source)
-    chosen = _choose(candidates, lesson)
-    if chosen is None or chosen.rebuilt is None or not chosen.rebuilt.tasks:
-        found.why, found.ask = _why_not(chosen, candidates, large, links, folder, lesson)
-        return found
-    found.notebook, found.path = chosen.rebuilt.notebook, chosen.path
-    named = Path(chosen.name).name
-    if named != f"{lesson}.ipynb":
-        found.repairs.append(f"The file is called {_short(named)} and was taken for {lesson}.ipynb.")
-    elif chosen.name != named:
-        found.repairs.append(f"The notebook lay in {_short(str(Path(chosen.name).parent))} and was taken from there.")
-    others = [one for one in candidates if one is not chosen and one.rebuilt is not None and one.rebuilt.tasks]
-    if others:
-        names = ", ".join(_short(one.name) for one in others[:3])
-        found.repairs.append(f"Other copies of the lesson lay beside it ({names}); they were not graded.")
-    found.repairs += [*chosen.read.repairs, *chosen.rebuilt.repairs]
-    found.files = _beside(chosen.path, folder)
-    return found
+    fitting = [one for one in compared if one.fits]
+    if not fitting:
+        return _refused(compared[0], compared, lesson)
+    taken = _taken(fitting, wanted)
+    assert taken.built is not None and taken.read is not None
+    notes += _how(taken, fitting, candidates, wanted)
+    notes += problems
+    files, left_out = _beside(folder, taken, real)
+    repairs = [*notes, *taken.read.repairs, *taken.built.repairs, *left_out]
+    return Looked(taken.built.notebook, repairs, path=taken.path, files=files)
 
 
-def _try(one: _Candidate, source: Any) -> None:
+def _candidates(folder: Path, real: list[Entry]) -> tuple[list[_Candidate], list[str]]:
+    """The files that may be the notebook, and what is wrong with archives in which it may be."""
+    found, problems = [], []
+    for entry in real:
+        depth = len(entry.path.relative_to(folder).parts) - 1
+        low = entry.path.name.lower()
+        if low.endswith(".zip") or (low.endswith(".ipynb") and entry.size < LARGEST and _begins_packed(entry.path)):
+            inside, problem = _packed(entry, depth)
+            found += inside
+            problems += [problem] if problem else []
+            if inside or low.endswith(".zip"):
+                continue
+        if low.endswith(".ipynb"):
+            found.append(_Candidate(entry.path, entry.path.name, depth, entry.when))
+    if not found:  # a browser adds to the name what it thinks that the file is
+        for entry in real:
+            low = entry.path.name.lower()
+            if low.endswith((".ipynb.txt", ".ipynb.json", ".json", ".txt")) and entry.path.name != STAMP:
+                with opened(entry.path) as file:
+                    begins = file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n")
+                if begins.startswith(b"{"):
+                    depth = len(entry.path.relative_to(folder).parts) - 1
+                    found.append(_Candidate(entry.path, entry.path.name, depth, entry.when))
+    return found, problems
+
+
+def _begins_packed(path: Path) -> bool:
+    with opened(path) as file:
+        return is_archive(file.read(4))
+
+
+def _packed(entry: Entry, depth: int) -> tuple[list[_Candidate], str]:
+    """The notebooks in an archive."""
+    found: list[_Candidate] = []
+    name = shown(entry.path.name)
+    if entry.size > LARGEST:
+        return [], f"The archive {name} is larger than {LARGEST // 2**20} MB and was not opened."
     try:
-        one.read = read(one.data)
-        if not one.read.why:
-            one.rebuilt = rebuild(one.read.cells, source)
-    except (Exception, RecursionError) as problem:  # nobody's submission may stop the grading of the others
-        one.read = Read(why=f"The notebook cannot be read ({type(problem).__name__}).", ask=_ASK)
-        one.rebuilt = None
-
-
-def _in_archive(data: bytes, path: Path, found: Looked) -> list[_Candidate]:
-    made = []
-    try:
-        with Archive(data) as archive:
+        with Archive(content(entry.path)) as archive:
             for member in archive.members:
-                if member.name.lower().endswith(".ipynb") and "__MACOSX" not in member.name:
-                    when = member.when.timestamp() if member.when else 0.0
-                    made.append(_Candidate(f"{path.name}/{member.name}", path, archive.read(member), when))
-    except (BadArchive, OSError, ValueError) as problem:
-        made.append(_Candidate(path.name, path, b"", 0.0, Read(why=f"{problem}", ask=_ASK)))
-    return made
+                parts = member.name.split("/")
+                if parts[-1].lower().endswith(".ipynb") and not any(p.startswith((".", "__MACOSX")) for p in parts):
+                    when = member.when.timestamp() if member.when else entry.when
+                    one = _Candidate(entry.path, parts[-1], depth + len(parts), when, member.name)
+                    if len(found) < _CANDIDATES:
+                        one.read = read(archive.read(member))
+                    found.append(one)
+    except BadArchive as problem:
+        return found, f"The archive {name} was not read to its end: {problem}."
+    return found, ""
 
 
-def _choose(candidates: list[_Candidate], lesson: str) -> Optional[_Candidate]:
-    """The exact name if it is this lesson, else what is most of it, most worked on, newest."""
-    exact = [one for one in candidates if one.name == f"{lesson}.ipynb"]
-    if exact and exact[0].rebuilt is not None and exact[0].rebuilt.tasks:
-        return exact[0]
-    good = [one for one in candidates if one.rebuilt is not None and one.rebuilt.tasks]
-    if good:
-        return max(good, key=lambda one: one.worth)
-    return exact[0] if exact else max(candidates, key=lambda one: one.worth, default=None)
-
-
-def _why_not(
-    chosen: Optional[_Candidate], candidates: list[_Candidate], large: list[str], links: list[str], folder: Path,
-    lesson: str,
-) -> tuple[str, str]:  # fmt: skip
-    """Why there is nothing to grade, and what to ask for."""
-    if chosen is not None and chosen.read.why:
-        return f"{_short(chosen.name)}: {chosen.read.why}", chosen.read.ask
-    if chosen is not None and chosen.rebuilt is not None and chosen.rebuilt.foreign:
-        return f"{_short(chosen.name)} is the notebook of another lesson.", f"Ask for {lesson}.ipynb."
-    if chosen is not None:
-        return f"{_short(chosen.name)} has no task of this lesson in it.", _ASK
-    if large:
-        return f"{_short(large[0])} is larger than {LARGEST // 2**20} MB.", "Ask for it with its outputs cleared."
-    if links:
-        return f"{_short(links[0])} is a link to another file, which is not followed.", _ASK
-    others = sorted({path.name for path in _plain_files(folder)} - {"timestamp.txt"})
-    if others:
-        return f"There is no notebook, only {', '.join(_short(name) for name in others[:3])}.", _ASK
-    return "Nothing was handed in: the folder is empty.", _ASK
-
-
-def _beside(path: Path, folder: Path) -> list[Path]:
-    """Files in the notebook's own folder that are no notebooks."""
-    kept, left = [], BESIDE
-    place = path.parent if path.suffix.lower() == ".ipynb" else folder
-    for one in sorted(place.iterdir()):
+def _try(one: _Candidate, source: NotebookNode) -> None:
+    if one.read is None:
+        if one.packed:
+            one.read = Read(why="The archive holds more notebooks than are looked at.", ask=_ASK)
+            return
+        data = b""
         try:
-            about = one.lstat()
-        except OSError:
+            data = content(one.path)
+        except PermissionError:
+            one.read = Read(
+                why="The file cannot be read: its rights do not allow it.", ask="Look at the file's rights."
+            )
+            return
+        if len(data) > LARGEST:
+            one.read = Read(
+                why=f"The file is larger than {LARGEST // 2**20} MB.",
+                ask="Ask for the notebook without outputs (in JupyterLab: Edit, Clear Outputs of All Cells).",
+            )
+            return
+        one.read = read(data)
+    if not one.read.why:
+        one.built = rebuild(one.read.cells, source)
+
+
+def _taken(fitting: list[_Candidate], wanted: str) -> _Candidate:
+    """The one with the lesson's name; another only when that one has no answer in it and the other has."""
+
+    def answered(one: _Candidate) -> int:
+        return one.built.answered if one.built else 0
+
+    best = max(fitting, key=lambda one: (answered(one), one.built.tasks if one.built else 0, one.when, -one.depth))
+    exact = [one for one in fitting if one.name == wanted]
+    if exact and (answered(exact[0]) or not answered(best)):
+        return exact[0]
+    return best
+
+
+def _how(taken: _Candidate, fitting: list[_Candidate], every: list[_Candidate], wanted: str) -> list[str]:
+    """Sentences on how the notebook was come by."""
+    said = []
+    inside = f" in the archive {shown(taken.path.name)}" if taken.packed else ""
+    if len(fitting) > 1:
+        others = [shown(one.name) for one in fitting if one is not taken]
+        most = "is the one with the lesson's name" if taken.name == wanted else "has the most answers or is the newest"
+        if taken.name == wanted and taken is not fitting[0]:
+            most = "has the most answers or is the newest"
+        said.append(
+            f"{len(fitting)} notebooks of this lesson were handed in; {shown(taken.name)}{inside} was taken, for it "
+            f"{most} (not {', '.join(others[:3])}{' and others' if len(others) > 3 else ''})."
+        )
+    elif taken.name != wanted:
+        said.append(f"The notebook is called {shown(taken.name)}{inside} and was taken as {wanted}.")
+    elif taken.packed:
+        said.append(f"The notebook was taken out of the archive {shown(taken.path.name)}.")
+    exact = [one for one in every if one.name == wanted and not one.fits and one.read is not None]
+    if exact and taken.name != wanted and exact[0].read is not None:
+        said.append(f"{wanted} itself could not be used: {exact[0].read.why or 'it is of another lesson.'}")
+    elif taken.depth and not taken.packed and len(fitting) == 1:
+        said.append("The notebook lay in a folder inside the one that was handed in and was taken from there.")
+    return said
+
+
+# Why not.
+
+
+def _refused(first: _Candidate, every: list[_Candidate], lesson: str) -> Looked:
+    """Why none of the notebooks can be graded, by the likeliest of them."""
+    readable = [one for one in every if one.built is not None]
+    one = first if first.built is None or not readable else readable[0]
+    if one.built is None:
+        assert one.read is not None
+        name = shown(one.name)
+        return Looked(None, why=f"{name}: {one.read.why}", ask=one.read.ask, path=one.path)
+    assert one.read is not None
+    title = _title(one.read)
+    called = f" (“{title}”)" if title else ""
+    if one.built.foreign:
+        why = f"{shown(one.name)} is the notebook of another lesson{called}."
+    elif not any(cell.text.strip() for cell in one.read.cells):
+        why = f"{shown(one.name)} is a notebook without anything in it."
+    else:
+        why = f"{shown(one.name)} has none of the lesson's tasks in it{called}."
+    return Looked(None, why=why, ask=f"Ask for the notebook {lesson}.ipynb with the answers.", path=one.path)
+
+
+def _title(found: Read) -> str:
+    for cell in found.cells:
+        heading = re.search(r"^# +(.{1,80})", cell.text, re.M) if cell.kind == "markdown" else None
+        if heading:
+            return shown(heading[1].strip())
+    return ""
+
+
+_KINDS = {
+    ".html": "a web page", ".htm": "a web page", ".pdf": "a PDF", ".py": "a Python file", ".docx": "a Word document",
+    ".doc": "a Word document", ".odt": "a text document", ".txt": "a text file", ".md": "a text file",
+    ".png": "a picture", ".jpg": "a picture", ".jpeg": "a picture", ".rar": "an archive of a kind that is not opened",
+    ".7z": "an archive of a kind that is not opened", ".gz": "an archive of a kind that is not opened",
+    ".tar": "an archive of a kind that is not opened",
+}  # fmt: skip
+
+
+def _nothing(folder: Path, real: list[Entry], links: list[Entry], problems: list[str]) -> Looked:
+    """Why there is no notebook."""
+    real = [entry for entry in real if entry.path.name != STAMP]
+    if problems:
+        return Looked(None, why=problems[0], ask=_ASK)
+    if not real and any(entry.path.suffix == ".ipynb" for entry in links):
+        return Looked(None, why="The notebook is a link to another place, and links are not followed.", ask=_ASK)
+    if not real:
+        why = "Nothing was handed in: the folder is empty." if folder.is_dir() else "Nothing was handed in."
+        return Looked(None, why=why, ask=_ASK)
+    known = [entry for entry in real if entry.path.suffix.lower() in _KINDS]
+    if any(entry.path.suffix.lower() == ".zip" for entry in real):
+        return Looked(None, why="There is an archive without a notebook in it.", ask=_ASK)
+    entry = (known or real)[0]
+    kind = _KINDS.get(entry.path.suffix.lower(), "another file")
+    why = f"There is no notebook: {shown(entry.path.name)} is {kind}."
+    return Looked(None, why=why, ask=_ASK)
+
+
+# What lies beside it.
+
+
+def _beside(folder: Path, taken: _Candidate, real: list[Entry]) -> tuple[list[Path], list[str]]:
+    """Files for the notebook to find when it runs, and sentences on those that are left out."""
+    home = taken.path.parent
+    chosen = [
+        entry for entry in real
+        if entry.path.suffix.lower() != ".ipynb" and entry.path != taken.path and entry.path.name != STAMP
+    ]  # fmt: skip
+    # Nearest first while room is counted, and last in the list.
+    chosen.sort(key=lambda entry: (entry.path.parent != home, len(entry.path.parts), str(entry.path)))
+    files: list[Path] = []
+    left, out = BESIDE_ALL, []
+    for entry in chosen:
+        if entry.size > BESIDE_ONE or entry.size > left or len(files) >= BESIDE_FILES:
+            out.append(entry)
             continue
-        good = stat.S_ISREG(about.st_mode) and about.st_size <= left and one.name != "timestamp.txt"
-        if good and one.suffix.lower() not in (".ipynb", ".zip"):
-            left -= about.st_size
-            kept.append(one)
-    return kept
-
-
-def _short(name: str) -> str:
-    shown = re.sub(r"[^\w .()\-/+,]", "?", name)
-    return shown if len(shown) <= 60 else f"{shown[:40]}…{shown[-15:]}"
+        left -= entry.size
+        files.append(entry.path)
+    said = []
+    if out:
+        named = ", ".join(f"{shown(entry.path.name)} ({entry.size / 2**20:.0f} MB)" for entry in out[:3])
+        more = f" and {len(out) - 3} more files" if len(out) > 3 else ""
+        said.append(f"{named}{more} did not lie beside the notebook when it ran: files there are limited in size.")
+    return files[::-1], said

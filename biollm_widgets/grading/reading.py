@@ -1,4 +1,4 @@
-"""The bytes that were handed in as a notebook, read into plain cells, whatever shape they are in; or why they cannot be."""
+"""The bytes handed in as a notebook, read into plain cells, whatever shape they have; or why they cannot be."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def _unconflicted(text: str, repairs: list[str]) -> Any:
     except (ValueError, AssertionError):
         raise _Broken(
             f"Git left both sides of a merge in the file (the first at line {first}), and they differ in the answers.",
-            "Ask which side is right: the conflict has to be settled (git mergetool, or nbdime) and the file sent again.",
+            "Ask which side is right: the conflict has to be settled (git mergetool, nbdime) and the file sent again.",
         ) from None
     repairs.append("Git had left both sides of a merge in the file; they differ only in outputs, so either will do.")
     return ours
@@ -247,7 +247,7 @@ def _listed(whole: Any, repairs: list[str]) -> Any:
         cells = list(cells.values())
     if not isinstance(cells, list):
         return "The file holds JSON, but not a notebook: it has no list of cells."
-    if type(version) in (int, float) and version != 4:
+    if isinstance(version, (int, float)) and not isinstance(version, bool) and version != 4:
         age = "an old" if version < 4 else "a newer"
         repairs.append(f"The notebook was saved in {age} format ({version:.6g}) and was brought to the usual one.")
     return cells

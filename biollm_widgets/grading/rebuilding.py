@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from biollm_widgets.grading import markdown
+from biollm_widgets.grading.outline import CHECK, LOCKED, PLAIN, SOLUTION, Spot, bare, bound, outline, untouched, used
 from biollm_widgets.grading.reading import Cell
-from biollm_widgets.grading.recognising import (
-    CHECK,
-    LOCKED,
-    PLAIN,
-    SOLUTION,
-    Known,
-    Spot,
-    bare,
-    bound,
-    outline,
-    recognise,
-    untouched,
-    used,
-)
+from biollm_widgets.grading.recognising import Known, recognise
+from biollm_widgets.grading.repairs import Words, quoted
 
 _TAGS = {"raises-exception", "skip-execution"}  # that change what happens when a notebook is run
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_SHOWN = 8  # names in a sentence, before it says how many more
 
 
 @dataclass
@@ -56,8 +43,9 @@ class Rebuilt:
 def rebuild(cells: list[Cell], source: Any) -> Rebuilt:
     """Put a learner's cells into the lesson's.
 
-    Check cells are the instructor's. Solution cells have the learner's text and the instructor's marks. The learner's own
-    order stays, except that no check stands before its solution. What is missing is put back where the lesson has it.
+    Check cells are the instructor's. Solution cells have the learner's text and the instructor's marks. The learner's
+    own     order stays, except that no check stands before its solution. What is missing is put back where the
+    lesson has it.
     """
     return _Builder(cells, source).go()
 
@@ -68,7 +56,7 @@ class _Builder:
         self.spots = outline(source)
         self.known: Known = recognise(cells, self.spots)
         self.order: list[tuple[Optional[int], Optional[int]]] = []  # the lesson's cell, the learner's
-        self.words = _Words()
+        self.words = Words()
         self.plain = {bare(spot.blank) for spot in self.spots if not spot.code}
         self.owner = {n: self._solution_of(n) for n, spot in enumerate(self.spots) if spot.kind == CHECK}
 
@@ -99,6 +87,7 @@ class _Builder:
         words.add("by text", known.by_text)
         words.add("renamed", known.renamed)
         words.add("moved out", known.moved_out)
+        words.add("changed", known.changed)
         told = {*known.by_text, *known.renamed}
         for number, place in sorted(known.at.items()):
             spot, cell = self.spots[number], known.cells[place]
@@ -127,7 +116,7 @@ class _Builder:
                 self.order.append((number_of.get(place), place))
 
     def _says_nothing(self, number: int, place: int) -> bool:
-        """Whether a copy can go: a blank one would undo the answer when it is run after it, and a check is there once."""
+        """Whether a copy can go: a blank one would undo the answer when run after it, and a check is there once."""
         spot = self.spots[number]
         return spot.kind != SOLUTION or untouched(self.known.cells[place].text, spot)
 
@@ -206,7 +195,7 @@ class _Builder:
         from nbformat.notebooknode import NotebookNode
 
         named = spot is not None and bool(spot.name)
-        where = f"the cell {_quoted(spot.name)}" if spot is not None and named else f"cell {number}"
+        where = f"the cell {quoted(spot.name)}" if spot is not None and named else f"cell {number}"
         kind = spot.cell.cell_type if spot is not None and named else cell.kind if cell is not None else "code"
         if spot is not None and (cell is None or spot.kind in (CHECK, LOCKED)):
             text = spot.cell.source if spot.kind != SOLUTION else spot.blank
@@ -293,91 +282,3 @@ class _Ids:
             self._gone.add(wanted)
             return wanted
         return self.new()
-
-
-# Sentences: one for a kind of repair, with the names of the tasks in it.
-
-_SENTENCES: dict[str, Callable[[str, bool], str]] = {
-    "by text": lambda names, many: (
-        f"{_cells(names, many)} lost {'their marks' if many else 'its mark'} for grading and "
-        f"{'were' if many else 'was'} recognised by what {'they hold' if many else 'it holds'}."
-    ),
-    "renamed": lambda names, many: (
-        f"{_cells(names, many)} had been given {'other names' if many else 'another name'}; "
-        f"the lesson's {'names were' if many else 'name was'} put back."
-    ),
-    "points": lambda names, many: (
-        f"The points of {_cells(names, many, 'the')} had been changed; the lesson's own were put back."
-    ),
-    "settings": lambda names, many: (
-        f"The settings of {_cells(names, many, 'the')} had been changed; the lesson's own were put back."
-    ),
-    "moved out": lambda names, many: (
-        f"{_cells(names, many)} had been changed; the check is the lesson's own again, and what else "
-        f"was written there stands in a cell before it."
-    ),
-    "changed": lambda names, many: f"{_cells(names, many)} had been changed; the lesson's own text was put back.",
-    "kind": lambda names, many: (
-        f"{_cells(names, many)} had been turned into another type of cell; "
-        f"{'they are' if many else 'it is'} again what the lesson has."
-    ),
-    "copies": lambda names, many: (
-        f"Of {_cells(names, many, 'the')} there were several; the last one with an answer counts, "
-        "and the others stay in the notebook without points."
-    ),
-    "dropped": lambda names, many: f"Of {_cells(names, many, 'the')} there were several; copies without an answer are left out.",
-    "needed": lambda names, many: (
-        f"{_cells(names, many)} of the lesson {'were' if many else 'was'} missing though later cells use what "
-        f"{'they define' if many else 'it defines'}; put back."
-    ),
-    "no solution": lambda names, many: (
-        f"{_cells(names, many)} {'were' if many else 'was'} missing and {'were' if many else 'was'} put back without an answer."
-    ),
-    "no check": lambda names, many: (
-        f"{_cells(names, many)} {'were' if many else 'was'} missing and {'were' if many else 'was'} put back."
-    ),
-    "no text": lambda names, many: (
-        f"{_cells(names, many)} {'were' if many else 'was'} missing and {'were' if many else 'was'} put back."
-    ),
-    "order": lambda names, many: (
-        f"{_cells(names, many)} stood before the {'answers' if many else 'answer'} that {'they check' if many else 'it checks'} "
-        f"and {'were' if many else 'was'} moved behind {'them' if many else 'it'}."
-    ),
-}  # fmt: skip
-
-
-def _cells(names: str, many: bool, article: str = "The") -> str:
-    return f"{article} cell{'s' if many else ''} {names}"
-
-
-def _quoted(name: str) -> str:
-    """A `grade_id` in words."""
-    return f"“{name.replace('-', ' ').replace('_', ' ')}”"
-
-
-class _Words:
-    """What was mended, gathered and told in few sentences."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, list[str]] = {}
-        self._said: list[str] = []
-
-    def add(self, kind: str, names: list[str]) -> None:
-        gathered = self._names.setdefault(kind, [])
-        gathered += [name for name in names if name not in gathered]
-
-    def say(self, sentence: str) -> None:
-        if sentence not in self._said:
-            self._said.append(sentence)
-
-    def all(self) -> list[str]:
-        made = []
-        for kind, tell in _SENTENCES.items():
-            names = [_quoted(name) for name in self._names.get(kind, [])]
-            if not names:
-                continue
-            shown = names[:_SHOWN]
-            last = f"{len(names) - _SHOWN} more" if len(names) > _SHOWN else shown.pop()
-            listed = f"{', '.join(shown)} and {last}" if shown else last
-            made.append(tell(listed, len(names) > 1))
-        return made + (self._said if len(self._said) <= 20 else [*self._said[:20], f"There were {len(self._said) - 20} more repairs of this kind."])

@@ -48,7 +48,7 @@ def release(course: Course, lesson: str, force: bool = False) -> Released:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{path_before}"
     logger.setLevel(logging.CRITICAL)
     try:
-        config = course.config.copy()
+        config: Any = course.config.copy()
         config.CourseDirectory.root = str(course.folder)
         said: dict[str, Any] = NbGraderAPI(config=config).generate_assignment(lesson, force=True)
     finally:

@@ -188,7 +188,9 @@ class Remote:
 
     def _tokenizer(self, value: Any) -> list:
         text = value.backend_tokenizer.to_str()
-        words = {key: str(token) for key, token in value.special_tokens_map.items() if isinstance(token, str)}
+        words: dict[str, Any] = {
+            key: str(token) for key, token in value.special_tokens_map.items() if isinstance(token, str)
+        }
         words |= {"model_max_length": int(min(value.model_max_length, 10**9)), "padding_side": value.padding_side}
         words |= {"model_input_names": list(value.model_input_names)}
         key = hashlib.sha256(f"{text}{sorted(words.items())}".encode()).hexdigest()

@@ -23,8 +23,8 @@ TAGS = frozenset(
 _EMPTY = {"br", "col", "hr", "img"}
 # What stands between these is no text for a reader.
 _DROPPED = frozenset(
-    "script style template noscript noembed noframes iframe object embed applet title textarea select option math xmp "
-    "plaintext audio video canvas frameset".split()  # noqa: SIM905
+    """script style template noscript noembed noframes iframe object embed applet title textarea select option math xmp
+    plaintext audio video canvas frameset""".split()  # noqa: SIM905
 )
 _NUMBERS = {"colspan", "rowspan", "span", "start", "width", "height", "border"}
 _ATTRIBUTES = {
@@ -41,9 +41,10 @@ _ACTS = re.compile(
 )
 _STYLES = frozenset(
     """background background-color border border-bottom border-bottom-color border-collapse border-color border-left
-    border-radius border-right border-spacing border-style border-top border-width box-sizing color color-scheme column-gap
-    display flex flex-basis flex-direction flex-grow flex-shrink flex-wrap font font-family font-size font-style
-    font-variant-numeric font-weight gap grid-column grid-row grid-template-columns height justify-content align-items
+    border-radius border-right border-spacing border-style border-top border-width box-sizing color color-scheme
+    column-gap display flex flex-basis flex-direction flex-grow flex-shrink flex-wrap font font-family font-size
+    font-style     font-variant-numeric font-weight gap grid-column grid-row grid-template-columns height
+    justify-content align-items
     letter-spacing line-height list-style-type margin margin-bottom margin-left margin-right margin-top max-height
     max-width min-height min-width opacity overflow overflow-wrap overflow-x overflow-y padding padding-bottom
     padding-left padding-right padding-top row-gap text-align text-decoration text-indent text-transform vertical-align
@@ -55,7 +56,7 @@ _DEEP = 60  # elements inside each other; browsers themselves stop at some hundr
 def safe_html(
     text: str,
     words: Callable[[str], str] = lambda text: text,
-    pictures: Mapping[str, str] = {},  # noqa: B006 only read
+    pictures: Mapping[str, str] = {},
 ) -> str:
     """HTML without anything that acts, loads, or names an address; balanced, so that it ends where it ends.
 
@@ -231,7 +232,7 @@ _INNER = re.compile(r"url\(#[\w-]+\)")  # of the document itself
 _BAD_IN_SHEET = re.compile(
     r"[\\<]|/\*|@(?!media\s*\(\s*prefers-color-scheme\s*:\s*(dark|light)\s*\))|\b(url|image|image-set|src|expression)\s*\(",
     re.I,
-)  # noqa: E501
+)
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -313,8 +314,6 @@ class _Svg:
 
 class _SvgReader(HTMLParser):
     """Reads an SVG document as leniently as HTML."""
-
-    CDATA_CONTENT_ELEMENTS = ()  # a style in SVG is read as any element
 
     def __init__(self, svg: _Svg) -> None:
         super().__init__(convert_charrefs=True)

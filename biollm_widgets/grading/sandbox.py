@@ -79,11 +79,9 @@ def recall_variables(asked: dict[str, Any], place: str) -> dict[str, str]:
 
 def python_folders() -> list[str]:
     """The folders that this Python and its packages are in."""
-    import biollm_widgets
-
     # Of sys.path those that hold installed packages: the first is often the folder that somebody happens to be in.
     packages = [one for one in sys.path if {"site-packages", "dist-packages"} & set(Path(one).parts)]
-    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, *biollm_widgets.__path__, *packages]
+    places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parents[1]), *packages]
     return sorted({str(Path(one).resolve()) for one in places if one and one != "/" and Path(one).is_dir()})
 
 

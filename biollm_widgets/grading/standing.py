@@ -152,7 +152,7 @@ def standings(course: Course, lesson: str) -> list[Standing]:
 
 @contextmanager
 def reading(course: Course) -> Iterator[Any]:
-    """nbgrader's gradebook, opened to be read, and closed at the end.
+    """The gradebook of nbgrader, opened to be read, and closed at the end.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def _of_gradebook(course: Course, lesson: str) -> list[Standing]:
             notebook = book.find_notebook(lesson, lesson)
         except MissingEntry:
             raise InputError(
-                f"The gradebook does not know {lesson}; run `biollm release {lesson}` and `biollm grade {lesson}` first."
+                f"The gradebook does not know {lesson}; run `biollm release` and `biollm grade` first."
             ) from None
         # A person marks a cell that is answer and points in one, and nbgrader's task cells.
         solutions = {cell.name for cell in notebook.solution_cells}
@@ -226,7 +226,9 @@ def _of_gradebook(course: Course, lesson: str) -> list[Standing]:
         grades = book.db.query(
             SubmittedNotebook.assignment_id, BaseCell.name, Grade.auto_score, Grade.manual_score, Grade.extra_credit,
             Grade.needs_manual_grade,
-        ).join(Grade, Grade.notebook_id == SubmittedNotebook.id).join(BaseCell, BaseCell.id == Grade.cell_id)  # fmt: skip
+        )  # fmt: skip
+        grades = grades.join(Grade, Grade.notebook_id == SubmittedNotebook.id)
+        grades = grades.join(BaseCell, BaseCell.id == Grade.cell_id)
         marks: dict[str, dict[str, Mark]] = {}
         for owner, name, auto, manual, extra, needs in grades.filter(of_lesson):
             if name in cells:

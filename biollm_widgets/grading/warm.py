@@ -44,10 +44,10 @@ def load() -> None:
     import torch
     import transformers
 
-    import biollm_widgets as bio
-
     torch.set_num_threads(1)
-    for module, names in ((bio, bio.__all__), (transformers, _OF_TRANSFORMERS)):
+    # Lessons use the package's public names, which come from floors above and below this one.
+    package = sys.modules["biollm_widgets"]
+    for module, names in ((package, package.__all__), (transformers, _OF_TRANSFORMERS)):
         for name in names:  # they come when they are asked for
             with contextlib.suppress(ImportError):
                 getattr(module, name)

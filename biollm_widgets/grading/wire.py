@@ -293,18 +293,18 @@ class Wire:
         until = time.monotonic() + 60  # a frame that has begun comes to its end
         length = struct.unpack("!I", self._read(4, until))[0]
         if length > MOST:
-            self._break("It is too long.")
+            raise self._break("It is too long.")
         try:
             data = json.loads(self._read(length, until))
         except (ValueError, RecursionError):
-            self._break("It is not JSON.")
+            raise self._break("It is not JSON.") from None
         count = struct.unpack("!I", self._read(4, until))[0]
         left, arrays = MOST, []
         for _ in range(count):
             size = struct.unpack("!Q", self._read(8, until))[0]
             left -= size + 64
             if left < 0:
-                self._break("Its arrays are too large.")
+                raise self._break("Its arrays are too large.")
             arrays.append(self._array(self._read(size, until)))
         return unpack(data, arrays, self._extra)
 
@@ -319,7 +319,7 @@ class Wire:
                 raise ValueError
             return np.load(io.BytesIO(data), allow_pickle=False)
         except Exception:
-            self._break("An array in it cannot be read.")
+            raise self._break("An array in it cannot be read.") from None
 
     def _wait(self, until: float) -> None:
         while not self._there():
@@ -333,8 +333,7 @@ class Wire:
         try:
             return bool(select.select([self._end], [], [], 0.2)[0])
         except (OSError, ValueError):  # closed meanwhile
-            self._break("The other end is gone.")
-            return False
+            raise self._break("The other end is gone.") from None
 
     def _read(self, length: int, until: float) -> bytes:
         parts, left = [], length
@@ -345,15 +344,16 @@ class Wire:
             except OSError:
                 part = b""
             if not part:
-                self._break("The other end is gone.")
+                raise self._break("The other end is gone.")
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
 
-    def _break(self, why: str) -> Any:
+    def _break(self, why: str) -> Broken:
+        """Close this end; what to raise."""
         self.closed = True
         self._end.close()
-        raise Broken(why)
+        return Broken(why)
 
     def close(self) -> None:
         self.closed = True

@@ -33,7 +33,7 @@ from .submissions import ENTRIES, FULL, LESSON, ROOT, Entry, hand_in, lean_sourc
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-QUICK = Limits(cell=4, call=5, whole=60, memory=2 * 2**30, disk=256 * 2**20)
+QUICK = Limits(cell=8, call=10, whole=90, memory=2 * 2**30, disk=256 * 2**20)
 
 
 def make_course(place: Path) -> Course:
@@ -64,7 +64,8 @@ def rows(course: Course, *names: str) -> list[Any]:
         return book.execute(
             "select s.id, bc.name, g.auto_score, g.manual_score, g.extra_credit, g.needs_manual_grade from grade g "
             "join submitted_notebook sn on g.notebook_id = sn.id "
-            "join submitted_assignment sa on sn.assignment_id = sa.id join student s on sa.student_id = s.id join grade_cells gc on g.cell_id = gc.id join base_cell bc "
+            "join submitted_assignment sa on sn.assignment_id = sa.id join student s on sa.student_id = s.id "
+            "join grade_cells gc on g.cell_id = gc.id join base_cell bc "
             f"on gc.id = bc.id where s.id in ({','.join('?' * len(names))}) order by s.id, bc.name",
             names,
         ).fetchall()

@@ -58,6 +58,7 @@ def seeded() -> None:
     torch.manual_seed(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_right_answer_gets_all_points_from_afar(name: str) -> None:
     for answer in ALL[name].right:
@@ -65,6 +66,7 @@ def test_a_right_answer_gets_all_points_from_afar(name: str) -> None:
         assert result.credit == 1.0, str(result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), WRONG)
 def test_a_wrong_answer_is_the_same_mistake_from_afar(name: str, kind: str) -> None:
     mistake, answer = ALL[name].wrong[kind]
@@ -73,6 +75,7 @@ def test_a_wrong_answer_is_the_same_mistake_from_afar(name: str, kind: str) -> N
     assert 0 <= result.credit < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_is_handed_in_from_afar_gets_no_full_points_and_raises_nothing(name: str) -> None:
     for answer in ODD:
