@@ -14,6 +14,7 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any, Optional
+from urllib.parse import quote
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
@@ -53,9 +54,7 @@ def feedback(course: Course, lesson: str, learners: Sequence[str] = (), force: b
     known = {one.learner for one in every}
     for learner in learners:
         if learner not in known:
-            raise InputError(
-                f"Nobody knows a learner {learner!r} in {lesson}; learners are named as their folders are."
-            )
+            raise InputError(f"{lesson} has no learner {learner!r}; learners are named as their folders are.")
     pages = Pages(course, lesson, every)
     for one in every:
         if not learners or one.learner in learners:
@@ -299,7 +298,8 @@ def _table(tasks: Sequence[_Told]) -> str:
             f'{escape(str(one.named))}</a></td><td class="n">{one.score}{bar}</td><td>{escape(one.line)}</td></tr>'
         )
     return (
-        f'<h2 id="tasks">{_finding(tasks)}</h2><table class="tasks"><thead><tr><th>Task</th><th class="n">Points</th>'
+        f'<h2 id="tasks">{_finding(tasks)}</h2><table class="tasks of-learner"><thead><tr><th>Task</th>'
+        f'<th class="n">Points</th>'
         f"<th>What happened</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
@@ -455,6 +455,8 @@ def _rendered(source: str) -> str:
     # Deep nesting takes a Markdown reader minutes or its stack.
     if re.search(r"(^|\n)[ \t]*(>[ \t]*){30}|[\[(*_`!]{200}", source):
         return f"<pre>{escape(source)}</pre>"
+    # The renderer fails on an attached picture that it is not given; ours are put in afterwards.
+    source = source.replace("](attachment:", "](attached.")
     try:
         return str(MarkdownWithMath(renderer=IPythonRenderer(escape=False, exclude_anchor_links=True)).render(source))
     except Exception:  # RecursionError among others: a stranger's text
@@ -480,7 +482,7 @@ def _attached(cell: Any) -> dict[str, str]:
     for name, data in attached.items() if isinstance(attached, dict) else ():
         for kind in _PICTURES:
             if isinstance(data, dict) and kind in data and len(text := _joined(data[kind])) <= PICTURE:
-                found[f"attachment:{name}"] = f"data:{kind};base64,{text}"
+                found[f"attached.{quote(name)}"] = found[f"attached.{name}"] = f"data:{kind};base64,{text}"
     return found
 
 

@@ -43,7 +43,7 @@ _STYLES = frozenset(
     """background background-color border border-bottom border-bottom-color border-collapse border-color border-left
     border-radius border-right border-spacing border-style border-top border-width box-sizing color color-scheme
     column-gap display flex flex-basis flex-direction flex-grow flex-shrink flex-wrap font font-family font-size
-    font-style     font-variant-numeric font-weight gap grid-column grid-row grid-template-columns height
+    font-style font-variant-numeric font-weight gap grid-column grid-row grid-template-columns height
     justify-content align-items
     letter-spacing line-height list-style-type margin margin-bottom margin-left margin-right margin-top max-height
     max-width min-height min-width opacity overflow overflow-wrap overflow-x overflow-y padding padding-bottom
