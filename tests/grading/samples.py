@@ -45,7 +45,7 @@ def marked(cell: Any, name: str, points: Optional[float] = None, solution: bool 
 
 
 def notebook(answers: Optional[dict[str, str]] = None, source: bool = False) -> Any:
-    """The lesson: with these answers, or as it was handed out; or the instructor's own, with all that nobody may see."""
+    """The lesson: with these answers, or as it was handed out; or the instructor's own, with what nobody may see."""
     given = answers or {}
     stub = {
         "clean": f"def clean(text):\n    {STUB}",
