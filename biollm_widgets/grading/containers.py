@@ -50,15 +50,15 @@ def _places(asked: dict[str, Any]) -> list[tuple[str, str, bool]]:
 def _bubblewrap(asked: dict[str, Any], limits: Limits) -> list[str]:
     made = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
     made += ["--uid", str(sandbox.LEARNER), "--gid", str(sandbox.LEARNER), "--hostname", "grading", "--cap-drop", "ALL"]
+    made += ["--proc", "/proc", "--dev", "/dev"]
+    for folder in ("/tmp", sandbox.HOME, "/dev/shm"):  # before what is shown: Python may lie in one of them
+        made += ["--size", str(limits.disk), "--tmpfs", folder]
     for place in sandbox.seen():
         made += ["--symlink", os.readlink(place), place] if os.path.islink(place) else ["--ro-bind", place, place]
     for name in sandbox.ETC:
         made += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    made += ["--proc", "/proc", "--dev", "/dev"]
     for name in ("sys", "sysrq-trigger", "irq", "bus"):  # where root grades, the user inside is root to them
         made += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
-    for folder in ("/tmp", sandbox.HOME, "/dev/shm"):
-        made += ["--size", str(limits.disk), "--tmpfs", folder]
     for outside, inside, writes in _places(asked):
         made += ["--bind" if writes else "--ro-bind", outside, inside]
     for place in asked["hidden"]:

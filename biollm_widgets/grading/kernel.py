@@ -41,14 +41,6 @@ WHY = {
 }
 
 
-def _accepted(wire: socket.socket) -> socket.socket:
-    wire.settimeout(START)
-    try:
-        return wire.accept()[0]
-    except OSError:
-        raise NotStarted("the container did not start") from None
-
-
 class Kernel:
     """One kernel, from its start to its end.
 
@@ -123,7 +115,7 @@ class Kernel:
             raise NotStarted(said["error"])
         with wire:
             if apart:
-                self.end = await asyncio.to_thread(_accepted, wire)
+                self.end = await self._connected(wire)
         context = Context()
         context.setsockopt(MAXMSGSIZE, LARGEST)
         self._client = AsyncKernelClient(context=context)
@@ -140,6 +132,18 @@ class Kernel:
                     raise NotStarted("the kernel does not answer") from None
             except Ended as problem:
                 raise NotStarted(str(problem)) from None
+
+    async def _connected(self, wire: socket.socket) -> socket.socket:
+        """The end of the wire that a container connects to once it runs."""
+        wire.setblocking(False)
+        until = time.monotonic() + START
+        while time.monotonic() < until and self.alive:
+            with contextlib.suppress(BlockingIOError):
+                end = wire.accept()[0]
+                end.setblocking(True)
+                return end
+            await asyncio.sleep(0.05)
+        raise NotStarted("the container did not start")
 
     def _line(self) -> bytes:
         assert self._life is not None
