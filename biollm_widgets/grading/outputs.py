@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from biollm_widgets.grading.harmless import harmless_html
+from biollm_widgets.grading.safe_html import safe_html
 
 # Kinds that a page shows as they are; HTML is made harmless, everything else is left out.
 _PLAIN = ("text/plain", "image/png", "image/jpeg", "image/gif", "text/latex")
@@ -126,5 +126,5 @@ def _weight(value: Any) -> int:
 def _kept(data: dict[str, Any]) -> dict[str, Any]:
     kept = {kind: str(data[kind]) for kind in _PLAIN if kind in data}
     if "text/html" in data:
-        kept["text/html"] = harmless_html(str(data["text/html"]))
+        kept["text/html"] = safe_html(str(data["text/html"]))
     return kept or {"text/plain": ""}
