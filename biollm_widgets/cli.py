@@ -22,6 +22,7 @@ VERBS = {
     "release": "Make the lessons that learners get, with nbgrader.",
     "grade": "Grade what a class has handed in, each notebook apart from everything.",
     "feedback": "Write what each learner gets back.",
+    "export": "Points for a spreadsheet or Canvas, and a report on the class.",
     "models": "List the models of the lessons, and which of them are on this computer.",
     "fetch": "Download models ahead, with size against free disk first.",
 }
