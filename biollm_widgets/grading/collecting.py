@@ -166,9 +166,7 @@ def _place(course: Course, lesson: str, learner: str, pieces: list[Piece], own: 
             return
         kept_in = course.private / "replaced" / lesson / learner
         if any(_contents(old) == _contents(new) for old in sorted(kept_in.glob("*")) if old.is_dir()):
-            found.skipped.append(
-                f"{who}: this was there before and has been replaced by what is there now, which stays."
-            )
+            found.skipped.append(f"{who}: this was replaced before by what is there now, which stays.")
             return
         kept = _keep(target, kept_in, course)
         try:

@@ -80,7 +80,7 @@ def read_roster(path: Path) -> Roster:
     Raises
     ------
     InputError
-        It is not there, is no table, says of nobody which learner he is, or gives two people the same id.
+        It is not there, is no table, does not say who is which learner, or gives two people the same id.
     """
     rows = _rows(path)
     columns = {_plain(name): name for name in rows[0] if name}
@@ -117,7 +117,7 @@ def read_roster(path: Path) -> Roster:
         if owners.setdefault(learner.casefold(), line) != line:
             raise InputError(
                 f"{path}, line {line}: the id {learner} is that of line {owners[learner.casefold()]} already; "
-                "every learner needs an id of his own."
+                "every learner needs another id."
             )
         every = [cells.get(one, "") for one in (*numbers, *own)] + mails
         every += [digits[0] for one in every if (digits := re.findall(r"^Participant (\d+)$", one))]
