@@ -17,6 +17,8 @@ from .corpus.hand import GUARD, SOME
 from .submissions import ENTRIES as OTHERS
 from .submissions import learner as others_id
 
+pytestmark = pytest.mark.slow  # hundreds of notebooks are written and read
+
 # Calls that would harm a machine: each only behind a guard.
 HARMFUL = re.compile(
     r"os\.fork\(|os\.kill\(|\.setuid|ptrace|unshare\(|string_at|SIG_IGN|SIGKILL|bytearray\(100|rmtree\(place|\(a\|a\)"
