@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import textwrap
 from collections import Counter, defaultdict
@@ -17,8 +18,9 @@ from biollm_widgets.grading.standing import NOT_GRADED, NOT_SUBMITTED, PLAIN, Na
 from biollm_widgets.grading.verdicts import GRADED, REFUSED, REPAIRED
 
 MISTAKES = 20  # that are told
-BINS = 10  # of the totals
+BINS = 10  # of the totals, at most
 _STATES = (GRADED, REPAIRED, PLAIN, REFUSED, NOT_GRADED, NOT_SUBMITTED)
+_NO_ANSWER = ("nothing", "not judged")
 _LARGEST = 60_000_000  # bytes of a graded notebook that is read for its answers
 WIDTH = 100
 
@@ -86,7 +88,7 @@ class Look:
     every : list of Standing
     tasks : list of TaskLook
     mistakes : list of MistakeLook
-        The commonest first.
+        The commonest first; answers that are missing at the end.
     pairs : list of Pair
         Submissions that are alike, with the `answers` that are.
     answers : dict
@@ -125,9 +127,10 @@ class Look:
         """The totals: from, to, and how many; the last one includes its end."""
         if not self.points:
             return []
-        width = self.points / BINS
-        counts = Counter(min(BINS - 1, max(0, int(one.total / width))) for one in self.counted)
-        return [(place * width, (place + 1) * width, counts[place]) for place in range(BINS)]
+        width = math.ceil(self.points / BINS)  # whole points, so that the ends are numbers that people know
+        bins = math.ceil(self.points / width)
+        counts = Counter(min(bins - 1, max(0, int(one.total / width))) for one in self.counted)
+        return [(place * width, min((place + 1) * width, self.points), counts[place]) for place in range(bins)]
 
     def waiting(self) -> dict[str, list[str]]:
         """Tasks that wait for a person, and for whom."""
@@ -170,7 +173,8 @@ def look(course: Course, lesson: str) -> Look:
         )
         for (task, mistake), those in made.items()
     ]
-    mistakes.sort(key=lambda one: (-len(one.learners), one.name))
+    # An answer that is missing is no belief about biology: it comes behind those.
+    mistakes.sort(key=lambda one: (one.name in _NO_ANSWER, -len(one.learners), one.name))
     pairs, answers, cells = _alike(course, lesson, source, every)
     listed = sorted(tasks.values(), key=lambda task: order.get(task.id, len(order)))
     return Look(lesson, every, listed, mistakes, pairs, answers, cells)
