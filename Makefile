@@ -14,15 +14,16 @@ TYPESCRIPT := 7.0.2
 TSC := $(VENV)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
 SOURCES := biollm_widgets training benchmarks docs tests
 
-.PHONY: help lab test quick check check-javascript matrix constraints benchmarks pictures embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
+.PHONY: help lab test quick check check-javascript corpus matrix constraints benchmarks pictures embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
 
 help:
 	@echo "make lab           install into .venv and open JupyterLab on the first lesson"
 	@echo "make test          install what the tests need, check style and types, run every test"
 	@echo "make quick         the tests that take seconds"
 	@echo "make check         style and types alone"
+	@echo "make corpus        every hostile submission through the grader (about seven minutes; make test runs a part)"
 	@echo "make matrix        the quick tests on transformers 4.50.3 (the cluster's versions) and on the newest"
-	@echo "make benchmarks    every figure that the README quotes (about half an hour)"
+	@echo "make benchmarks    every figure that the README quotes (about an hour)"
 	@echo "make pictures      the pictures in docs/images, taken in JupyterLab (needs a Chromium)"
 	@echo "make embedded-dna GENOME=file.fna.gz    pretrain the embedded DNA model anew (an hour or two)"
 	@echo "make embedded-dna-table GENOME=file.fna.gz CODING=file.csv    measure it again for its README"
@@ -77,6 +78,9 @@ test: check $(DAY4)/.dev $(OTHER_FRONT_END)
 quick: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not browser and not slow"
 
+corpus: $(VENV)/.dev
+	BIOLLM_WHOLE_CORPUS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/grading/test_corpus.py
+
 matrix: $(VENV)/.dev $(DAY4)/.dev
 	OMP_NUM_THREADS=1 $(DAY4)/bin/python $(PYTEST) -m "not browser and not slow"
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not browser and not slow"
@@ -89,6 +93,7 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.token_view
 	$(BIN)/python -m benchmarks.training_progress
 	$(BIN)/python -m benchmarks.protein_panel
+	$(BIN)/python -m benchmarks.grading
 
 pictures: $(VENV)/.dev
 	$(BIN)/python -m docs.pictures

@@ -45,6 +45,10 @@ class Mistake(NamedTuple):
 
 COMMON = {
     "nothing": Mistake("There is no answer here yet.", "Write it in the cell above, run that cell, then this one."),
+    "empty": Mistake(
+        "What comes out is empty, so there is nothing to look at.",
+        "Call it by hand in a new cell, with an input as small as can be, and see where all of it gets lost.",
+    ),
     "raises": Mistake(
         "The code stops before it has an answer.",
         "Call it by hand in a new cell, with an input as small as can be, and read the last line of the error.",
@@ -191,6 +195,8 @@ class Case:
             raise Found("raises", shown) from None
         if got is None or got is ...:
             raise Found("nothing", f"{_name(function)} returns {'None' if got is None else '...'}.")
+        if _empty(got):
+            raise Found("empty", f"{_name(function)} returns {told(got)}.")
         return got
 
     def match(
@@ -236,6 +242,14 @@ def _bare(value: Any) -> Any:
     if hasattr(value, "detach") and hasattr(value, "cpu"):
         return value.detach().cpu().numpy()
     return value
+
+
+def _empty(value: Any) -> bool:
+    """Whether something that holds things holds none: no part of a task is solved by that."""
+    if isinstance(value, (str, bytes, list, tuple, dict, set, frozenset)):
+        return len(value) == 0
+    shape = getattr(value, "shape", ())  # of an array, a tensor, a table
+    return isinstance(shape, tuple) and 0 in shape
 
 
 def _name(function: Any) -> str:

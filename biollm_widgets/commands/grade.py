@@ -42,7 +42,7 @@ whom you trust.
     help="First put a download of Canvas, Moodle or a folder of submissions into submitted/.",
 )
 @click.option(
-    "--learners",
+    "--roster",
     "table",
     type=click.Path(path_type=Path),
     metavar="CSV",
@@ -78,6 +78,8 @@ def command(
     seconds: Optional[float], memory: Optional[float], part: Optional[str], out: Optional[Path],
     parts: tuple[Path, ...], slurm: Optional[int], as_json: bool,
 ) -> int:  # fmt: skip
+    if sys.platform == "win32":
+        raise InputError("Grading takes Linux or macOS, whose processes can be forked; on Windows run it in WSL.")
     from biollm_widgets.grading.course import Course
     from biollm_widgets.grading.grade import Batch, choose_isolation, default_workers, merge, save_part
 

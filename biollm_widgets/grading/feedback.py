@@ -149,7 +149,8 @@ class Pages:
         mark = cell.metadata.get("nbgrader", {})
         if mark.get("locked") and _id(cell) in self._released:
             return self._released[_id(cell)]
-        return _without_hidden(cell.source, self._marks)
+        # What is open to the learner is his own, whatever he calls it; but hidden tests stay hidden everywhere.
+        return _without_hidden(cell.source, self._marks if mark.get("locked") else self._marks[:1])
 
     def _head(self, standing: Standing, tasks: Sequence[_Told], tell: Discreet) -> str:
         refused = standing.state == REFUSED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from biollm_widgets.files import whole_file
 from biollm_widgets.grading import containers, gradebook, sandbox, verdicts
 from biollm_widgets.grading.course import Course, sha
 from biollm_widgets.grading.limits import Limits
-from biollm_widgets.grading.pool import Done, Job, Lesson, Pool, new_secret
+from biollm_widgets.grading.pool import Done, Job, Lesson, Pool
 from biollm_widgets.grading.preflight import fingerprint
 from biollm_widgets.grading.runner import Spot
 from biollm_widgets.grading.verdicts import Verdict
@@ -239,7 +240,7 @@ def _secret(private: Path) -> str:
     path = private / "secret"
     if not path.exists():
         with whole_file(path) as place:
-            place.write_text(new_secret(), encoding="utf-8")
+            place.write_text(secrets.token_hex(16), encoding="utf-8")
             place.chmod(0o600)
     return path.read_text(encoding="utf-8").strip()
 

@@ -114,14 +114,13 @@ class _Answers:
             return tuple(words(source) if prose else tokens(source, names=False))
 
         known = {piece for source in given for piece in _pieces(read(source))}
-        known_whole = {read(source) for source in given}
         self._sources, self._prose = answers, prose
         self.length: dict[str, int] = {}
         self.pieces: dict[str, frozenset[int]] = {}
         for learner, source in answers.items():
             whole = read(source)
             own = frozenset(_pieces(whole)) - known
-            if whole not in known_whole and len(own) >= LEAST - PIECE + 1:
+            if len(own) >= LEAST - PIECE + 1:
                 self.pieces[learner], self.length[learner] = own, len(whole)
         self._often = Counter(piece for own in self.pieces.values() for piece in own)
         self._class = max(2, len(answers))

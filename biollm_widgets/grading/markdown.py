@@ -33,7 +33,8 @@ _OF_TAG = {
 _DRESS = re.compile(
     r"(\s*(color|background-color|text-align|font-weight|font-style|text-decoration)\s*:\s*[\w#%., ()-]{1,40}\s*(;|$))*"
 )
-_CODE_CLASS = re.compile(r"(highlight|language-[\w+#-]{1,30}|[a-z]{1,2}[a-z0-9]?)")  # of code, coloured
+_TICK = re.compile(r'<input class="task-list-item-checkbox" type="checkbox" disabled(?: checked)?/>')  # Markdown's own
+_CODE_CLASS = re.compile(r"(highlight|task-list-item|language-[\w+#-]{1,30}|[a-z]{1,2}[a-z0-9]?)")  # of code, coloured
 _RASTER = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 _STANDS_FOR_IT = "data:image/png;base64,AAAA"
 # In a formula: commands of MathJax that make links, styles and ids, or that load more commands. Entities, because raw
@@ -82,7 +83,7 @@ def is_harmless(text: str, attachments: Optional[set[str]] = None) -> bool:
     if not re.search(r"[<&\[!:`$\\]", short):
         return True  # nothing in it is more than words
     try:
-        page = _rendered(short, attachments or set())
+        page = _TICK.sub("", _rendered(short, attachments or set()))
         return _only_dress(page)
     except Exception:  # what nbconvert stumbles over here it would stumble over in the formgrader
         return False
@@ -146,7 +147,7 @@ def _address(value: str, schemes: tuple[str, ...]) -> bool:
         return False
     if parts.scheme:
         return parts.scheme.lower() in schemes
-    return not value.startswith(("/", "\\", ".")) and "?" not in value and not parts.netloc
+    return not value.startswith(("/", "\\", ".")) and "?" not in value and ":" not in value and not parts.netloc
 
 
 class _Balance(HTMLParser):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import json
 import multiprocessing
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Optional
@@ -79,7 +80,6 @@ class _Worker:
     process: Any
     talk: Connection
     job: Optional[Job] = None
-    tries: dict[Job, int] = field(default_factory=dict)
 
 
 class Pool:
@@ -184,21 +184,15 @@ def _in_checkout() -> bool:
 
 def prepare() -> None:
     """Import what judging takes, before processes are forked."""
-    import jupyter_client.asynchronous.client
-    import nbformat
     import torch
-    import transformers  # noqa: F401
-    import zmq.asyncio
 
     from biollm_widgets.checks import LESSONS, checks_of
-    from biollm_widgets.checks.inputs import embedded_tokenizer, small_tokenizer
 
-    assert jupyter_client and nbformat and zmq
+    for name in ("jupyter_client.asynchronous.client", "nbformat", "transformers", "zmq.asyncio"):
+        import_module(name)
     torch.set_num_threads(1)
     for lesson in LESSONS:
         checks_of(lesson)
-    small_tokenizer()
-    assert embedded_tokenizer
 
 
 def _work(talk: Connection, others: list[Connection], lessons: dict[str, Lesson], spot: Spot) -> None:
@@ -242,8 +236,6 @@ def grade(job: Job, lesson: Lesson, spot: Spot) -> Done:
         verdict.submission = looked.sha
         notebook, files = looked.notebook, looked.files
     else:
-        import copy
-
         notebook, files, keep = copy.deepcopy(lesson.source), [], job.folder
     if notebook is None:
         verdict.tasks = [Task(one.id, one.check, one.points) for one in lesson.graded]
@@ -259,8 +251,3 @@ def grade(job: Job, lesson: Lesson, spot: Spot) -> Done:
     verdict.repairs += ran.repairs
     verdict.seconds = round(time.monotonic() - began, 2)
     return Done(job, verdict, json.dumps(notebook))
-
-
-def new_secret() -> str:
-    """A secret for a course."""
-    return secrets.token_hex(16)

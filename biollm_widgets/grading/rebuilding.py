@@ -56,6 +56,7 @@ class _Builder:
         self.spots = outline(source)
         self.known: Known = recognise(cells, self.spots)
         self.order: list[tuple[Optional[int], Optional[int]]] = []  # the lesson's cell, the learner's
+        self.merged: dict[int, Optional[int]] = {}  # solutions that stand in another cell: which of the learner's
         self.words = Words()
         self.plain = {bare(spot.blank) for spot in self.spots if not spot.code}
         self.owner = {n: self._solution_of(n) for n, spot in enumerate(self.spots) if spot.kind == CHECK}
@@ -128,8 +129,11 @@ class _Builder:
             if number in there or (spot.kind == PLAIN and number not in lost_names):
                 continue
             owner = self.owner.get(number)
-            if owner is not None:  # solutions come before their checks, so it is there by now
-                at = self._where(owner) + 1
+            merged = self._merged(spot)
+            if merged is not None:  # put back in front of it: a blank one behind would undo the answer
+                at, self.merged[number] = merged, self.order[merged][1]
+            elif owner is not None:  # solutions come before their checks, so it is there by now
+                at = self._answer(owner) + 1
             else:
                 before = [n for n in range(number) if n in there]
                 at = self._where(before[-1]) + 1 if before else 0
@@ -138,7 +142,7 @@ class _Builder:
             if spot.kind == PLAIN:
                 self.words.add("needed", [spot.cell.get("id") or "without a name"])
             elif spot.kind == SOLUTION:
-                self.words.add("no solution", [spot.name])
+                self.words.add("no solution" if merged is None else "merged", [spot.name])
             else:
                 self.words.add("no check" if spot.kind == CHECK else "no text", [spot.name])
 
@@ -159,15 +163,32 @@ class _Builder:
                 read |= used(spot.cell.source)
         return missing
 
+    def _merged(self, spot: Spot) -> Optional[int]:
+        """Where the learner wrote a missing solution into another cell, by the names that it is to define."""
+        if spot.kind != SOLUTION or not spot.code or not spot.binds:
+            return None
+        for at, (_, place) in enumerate(self.order):
+            cell = self.known.cells[place] if place is not None else None
+            if cell is not None and cell.kind == "code" and spot.binds <= bound(cell.text):
+                return at
+        return None
+
     def _where(self, number: int) -> int:
         return next(at for at, (one, _) in enumerate(self.order) if one == number)
+
+    def _answer(self, number: int) -> int:
+        """Where the answer to a solution stands: in its own cell, or in the one that it was merged into."""
+        at = self._where(number)
+        if number not in self.merged:
+            return at
+        return max(at, next(i for i, (_, place) in enumerate(self.order) if place == self.merged[number]))
 
     def _behind(self) -> None:
         """No check before its solution."""
         for number, owner in self.owner.items():
             if owner is None:
                 continue
-            check, solution = self._where(number), self._where(owner)
+            check, solution = self._where(number), self._answer(owner)
             if check < solution:
                 item = self.order.pop(check)
                 self.order.insert(solution, item)
@@ -204,7 +225,11 @@ class _Builder:
             assert cell is not None
             text = cell.text
         made = NotebookNode(cell_type=kind, metadata=NotebookNode(), source=text)
-        made.id = spot.cell.get("id") or ids.new() if spot is not None and named else ids.of(cell, spot)
+        if spot is not None and named:
+            ids.see(cell)
+            made.id = spot.cell.get("id") or ids.new()
+        else:
+            made.id = ids.of(cell, spot)
         if spot is not None and named:
             made.metadata = copy.deepcopy(spot.cell.metadata)
             for key in ("tags", "checksum"):
@@ -272,12 +297,15 @@ class _Ids:
                 self._gone.add(made)
                 return made
 
+    def see(self, cell: Optional[Cell]) -> None:
+        """Note the id that a learner's cell had."""
+        if cell is not None and cell.id:
+            self.twice = self.twice or cell.id in self._had
+            self._had.add(cell.id)
+
     def of(self, cell: Optional[Cell], spot: Optional[Spot]) -> str:
         wanted = cell.id if cell is not None else spot.cell.get("id", "") if spot is not None else ""
-        if wanted in self._had:
-            self.twice = True
-        self._had.add(wanted or "\0")
-        self._had.discard("\0")
+        self.see(cell)
         if _ID.fullmatch(wanted) and wanted not in self._gone:
             self._gone.add(wanted)
             return wanted

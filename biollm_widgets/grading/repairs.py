@@ -44,6 +44,10 @@ _SENTENCES: dict[str, Callable[[str, bool], str]] = {
     "no solution": lambda names, many: (
         f"{_cells(names, many)} {'were' if many else 'was'} missing and {'were' if many else 'was'} put back without an answer."  # noqa: E501
     ),
+    "merged": lambda names, many: (
+        f"{_cells(names, many)} {'were' if many else 'was'} missing, with what belongs there in another cell; "
+        f"{'they were' if many else 'it was'} put back before that, which counts."
+    ),
     "no check": lambda names, many: (
         f"{_cells(names, many)} {'were' if many else 'was'} missing and {'were' if many else 'was'} put back."
     ),

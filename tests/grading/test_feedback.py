@@ -235,7 +235,7 @@ def test_hidden_tests_solutions_and_the_mark_scheme_do_not_show(samples: Samples
     trace = f"AssertionError Traceback\n----> 3 \x1b[0;32m{HIDDEN}\x1b[0m\n"
     outputs = {
         "probe": [error("AssertionError", HIDDEN, [trace]), stream(f"x {HIDDEN} y")],
-        "clean-check": [stream(HIDDEN)],
+        "clean-check": [stream(HIDDEN), stream("what the check's own cell printed")],
     }
     told = new_code_cell(probe, outputs=[shown(text_html=f"<b>{HIDDEN}</b>"), shown(text_markdown=HIDDEN)])
     samples.hand_in("ada", (0, 0, 0), outputs=outputs, extra=[told, new_markdown_cell(f"<!-- -->{HIDDEN}")])
@@ -244,9 +244,23 @@ def test_hidden_tests_solutions_and_the_mark_scheme_do_not_show(samples: Samples
     text = path.read_text()
     path.write_text(text.replace("print(clean('ACGU'))", "print(clean('ACGU'))\\n" + HIDDEN.replace('"', '\\"')))
     made = page(samples, "ada")
-    for secret in ("secret-probe-917", "hidden-value-4431", "HIDDEN", "seventeen-llamas", "The whole truth", SCHEME):
+    for secret in (
+        "own cell printed",
+        "secret-probe-917",
+        "hidden-value-4431",
+        "HIDDEN",
+        "seventeen-llamas",
+        "The whole truth",
+        SCHEME,
+    ):
         assert secret not in made, secret
     assert SOLUTION not in words(made) and "print(clean('ACGU'))" in words(made)
+
+
+def test_an_answer_is_shown_whatever_the_learner_calls_it(samples: Samples) -> None:
+    own = "def clean(text):\n    ### BEGIN SOLUTION\n    return 'my own way'\n    ### END SOLUTION"
+    samples.hand_in("ada", answers={"clean": own})
+    assert "return 'my own way'" in words(page(samples, "ada"))
 
 
 def test_no_place_on_the_instructors_computer_and_no_other_learner_shows(samples: Samples) -> None:

@@ -84,6 +84,12 @@ def test_mistakes_stand_by_name_the_commonest_first(small_class: Samples) -> Non
         assert "1 answer waits for a person" in said
 
 
+def test_a_missing_answer_stands_behind_what_people_believe(small_class: Samples) -> None:
+    for number in range(6, 14):
+        small_class.hand_in(f"l{number}", (0, 0, 0), mistakes=("nothing", "nothing", "nothing"))
+    assert [one.name for one in look(small_class.course, LESSON).mistakes][:3] == ["padding", "A", "nothing"]
+
+
 def test_a_class_that_is_not_graded_yet_has_a_report_too(samples: Samples) -> None:
     samples.enrol("dora")
     seen = look(samples.course, LESSON)

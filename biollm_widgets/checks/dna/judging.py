@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biollm_widgets.checks.ground import Case, Mistake, check_of, close, told
+from biollm_widgets.checks.ground import Case, Mistake, apart, check_of, close, told
 
 TRAINING = "unit 8, “Fine-tuning”"
 JUDGING = "unit 9, “What the printed numbers say”"
@@ -134,11 +134,16 @@ def metrics(case: Case, answer: Any) -> None:
     """Recomputed, for labels made on the spot; for one set that is nearly all wrong too."""
     from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
+    kinds = {"one_class": "binary", "micro": "micro", "weighted": "weighted"}
     before: list[tuple[float, ...]] = []
     for number in range(case.rounds):
-        labels = (case.rng.random(150) < 0.3).astype(int)
-        wrong = case.rng.random(150) < (0.2, 0.85)[number % 2]
-        predictions = np.where(wrong, 1 - labels, labels)
+        for _ in range(500):
+            labels = (case.rng.random(150) < 0.3).astype(int)
+            wrong = case.rng.random(150) < (0.2, 0.85)[number % 2]
+            predictions = np.where(wrong, 1 - labels, labels)
+            averages = {one: f1_score(labels, predictions, average=one) for one in ("macro", *kinds.values())}
+            if number or apart(*averages.values()):
+                break  # the first one tells all mistakes from each other
         got = case.call(answer, labels, predictions)
         if not isinstance(got, dict):
             case.mistake("kind", f"It gives {told(got)}, not a dictionary.")
@@ -146,7 +151,7 @@ def metrics(case: Case, answer: Any) -> None:
         given = {key: case.number(value, f"Of {key} it") for key, value in got.items()}
         truth = {
             "accuracy": float(accuracy_score(labels, predictions)),
-            "f1": float(f1_score(labels, predictions, average="macro")),
+            "f1": float(averages["macro"]),
             "mcc": float(matthews_corrcoef(labels, predictions)),
         }
         saw = f"It gives {', '.join(f'{key} {value:.3f}' for key, value in given.items())}; they are " + ", ".join(
@@ -160,10 +165,9 @@ def metrics(case: Case, answer: Any) -> None:
             close(given["accuracy"], 0.696) and not close(truth["accuracy"], 0.696)
         ):
             case.mistake("copied", saw + ".")
-        kinds = {"one_class": "binary", "micro": "micro", "weighted": "weighted"}
         if not close(given["f1"], truth["f1"]):
             for key, average in kinds.items():
-                if close(given["f1"], f1_score(labels, predictions, average=average)):
+                if close(given["f1"], averages[average]):
                     case.mistake(key, saw + ".")
         if close(given["accuracy"], truth["accuracy"]) and not close(given["mcc"], truth["mcc"]):
             case.mistake("correlation", saw + ".")

@@ -14,8 +14,8 @@ from tests.grading.corpus.hand import DNA, PROTEIN, REACHED, ZERO, Entry, Hand, 
 from tests.grading.corpus.honest import HONEST
 
 __all__ = [
-    "DNA", "ENTRIES", "FAST", "FOR_HARM", "FOR_POINTS", "HONEST", "PROTEIN", "REACHED", "ZERO", "Entry", "Hand", "full",
-    "hand_in", "learner", "points", "points_of", "source",
+    "DNA", "ENTRIES", "FAST", "FOR_HARM", "FOR_POINTS", "HONEST", "PROTEIN", "REACHED", "ZERO", "Entry", "Hand",
+    "full", "hand_in", "learner", "points", "points_of", "source",
 ]  # fmt: skip
 
 ENTRIES: list[Entry] = [*FOR_POINTS, *FOR_HARM, *HONEST]

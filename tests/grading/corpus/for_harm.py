@@ -121,6 +121,7 @@ TAKING = [
     cell(
         "an error of eighty megabytes", "Stops with an error whose text is longer than a message may be.",
         "raise ValueError('x' * (80 * 2**20))", "middle",
+        state=REPAIRED,  # no reply comes, and nobody can tell that from a cell that goes on
     ),
     cell(
         "ten thousand pictures", "Shows ten thousand things, and changes one of them as often.",
@@ -253,7 +254,7 @@ if {GUARD}:
 _FIND = """
 import os
 for place, _, names in os.walk("/"):
-    if place.startswith(("/proc", "/sys")):
+    if place.startswith(("/proc", "/sys")) or "site-packages" in place:
         continue
     for name in names:
         if name in ("left-by-a-test.py", "poisoned-by-a-test.txt", "gradebook.db", "secret"):

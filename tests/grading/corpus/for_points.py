@@ -106,8 +106,9 @@ _AFTER = ("identity",)  # of what is solved, all that comes behind the middle
 PYTHON = [
     cell(
         "overrides run_cell", "Has IPython run nothing any more; what comes behind cannot be judged.",
-        "get_ipython().run_cell = lambda *given, **named: 100.0\n"
-        "get_ipython().run_cell_async = get_ipython().run_cell", "middle", lost=_AFTER,
+        "shell = get_ipython()\nreal = shell.run_cell_async\n"
+        "async def run(*given, **named):\n    return await real('100.0', transformed_cell='100.0')\n"
+        "shell.run_cell_async = run\nshell.should_run_async = lambda *given, **named: True", "middle", lost=_AFTER,
     ),
     cell(
         "rewrites the text of cells", "Has every later cell be the number 100; what comes behind cannot be judged.",
@@ -146,7 +147,7 @@ PYTHON = [
     cell(
         "patches everything that reads arrays", "Has numpy.asarray, numpy.load and json.dumps give what is wanted.",
         "import json, numpy\nreal = json.dumps\n"
-        "json.dumps = lambda value, **named: real(value, **named).replace('null', '\"B\"')\n"
+        "json.dumps = lambda value, **named: real(value, **named).replace('[\"...\"]', '\"Z\"')\n"
         "numpy.asarray = numpy.array", base="blank",
     ),
     cell(
@@ -251,6 +252,13 @@ ANSWERS = [
         {"identity": "class Any(int):\n    __eq__ = lambda self, other: True\n    __hash__ = int.__hash__\n"
                      "    __int__ = __index__ = lambda self: 7\ndef identity(a, b):\n    return Any(7)"},
         lost=("identity",),
+    ),
+    answers(
+        "an empty answer to every task", "Functions give empty lists, texts and dictionaries, which look nearly right.",
+        {"composition": "def composition(*given):\n    return {}", "job": "def job(*given):\n    return ''",
+         "shuffled": "def shuffled(*given):\n    return []", "to-fasta": "def to_fasta(*given):\n    return []",
+         "top-p": "def top_p_filter(*given):\n    return []",
+         "next-distribution": "def next_distribution(*given):\n    return []"},
     ),
     answers(
         "a dictionary that has what is asked", "A function gives a dictionary that answers every key.",

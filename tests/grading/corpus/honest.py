@@ -15,6 +15,8 @@ from tests.grading.corpus.hand import DNA, GRADED, REFUSED, REPAIRED, Entry, Han
 
 
 def _one_id(hand: Hand) -> None:
+    hand.insert(1, "mine = 1")
+    hand.insert(1, "yours = 2")
     for one in hand.notebook.cells:
         one["id"] = "the-same"
     hand.save()
@@ -100,7 +102,7 @@ FILES = [
     made("a pipe beside the notebook", "Whoever copies it waits for ever.", _pipe_beside, REPAIRED),
     made("an archive that climbs", "An archive with names that lead out of it.", _climbing_zip, REPAIRED),
     made("all ids the same", "Every cell has the same id.", _one_id, REPAIRED),
-    made("ids that are none", "Ids that are too long, no texts, or not there.", _odd_ids, GRADED),
+    made("ids that are none", "Ids that are too long and doubled, no texts, or not there.", _odd_ids, REPAIRED),
     made("tags on every cell", "Tags that have a notebook skip cells.", _tags, REPAIRED),
     made("not in UTF-8", "Saved in the letters of an old computer.", _latin, REPAIRED),
     made("begins with a mark of order", "Saved by an editor that puts a mark in front.",
@@ -205,6 +207,12 @@ ODD = [
          "identity": "def share(kept, a, b):\n    pairs = [(x, y) for x, y in zip(a, b) if kept(x) and kept(y)]\n"
                      "    return sum(x == y for x, y in pairs) / len(pairs)\n"
                      "identity = functools.partial(share, lambda one: one != '-')"}, base="solved",
+    ),
+    answers(
+        "a class in place of a function", "Solves a task by a class that is called, which the notebook's check takes.",
+        {"identity": "class identity(float):\n    def __new__(cls, a, b):\n"
+                     "        pairs = [(x, y) for x, y in zip(a, b) if x != '-' and y != '-']\n"
+                     "        return float.__new__(cls, sum(x == y for x, y in pairs) / len(pairs))"}, base="solved",
     ),
     answers(
         "letters in other ways", "Small letters, with a point, with blanks, as numpy's text.",
