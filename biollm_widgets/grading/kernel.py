@@ -126,12 +126,20 @@ class Kernel:
             try:
                 request = self._client.kernel_info(reply=False)
                 await self._reply(request, min(until, time.monotonic() + 2))
+                await self._heard(request, min(until, time.monotonic() + 1))
                 break
             except TimeoutError:
                 if time.monotonic() > until:
                     raise NotStarted("the kernel does not answer") from None
             except Ended as problem:
                 raise NotStarted(str(problem)) from None
+
+    async def _heard(self, request: str, until: float) -> None:
+        """Wait for what a request shows: a subscription that comes later than its cell loses what the cell shows."""
+        while True:
+            message = await self._message(self._client.iopub_channel, until)
+            if message.get("parent_header", {}).get("msg_id") == request and message["msg_type"] == "status":
+                return
 
     async def _connected(self, wire: socket.socket) -> socket.socket:
         """The end of the wire that a container connects to once it runs."""

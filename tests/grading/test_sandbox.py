@@ -61,6 +61,27 @@ def test_it_runs_python_with_what_lies_beside_the_notebook(warm: Warm, way: str)
     assert second.text == "1"
 
 
+def test_what_the_first_cell_shows_is_heard_however_late_the_subscription_comes(
+    warm: Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    import zmq
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+
+    connect = AsyncKernelClient.connect_iopub
+
+    def connect_late(client: AsyncKernelClient, *given: Any, **named: Any) -> Any:
+        listening = connect(client, *given, **named)
+        listening.setsockopt(zmq.UNSUBSCRIBE, b"")
+        asyncio.get_running_loop().call_later(1.3, listening.setsockopt, zmq.SUBSCRIBE, b"")
+        return listening
+
+    monkeypatch.setattr(AsyncKernelClient, "connect_iopub", connect_late)
+    (said,) = through(warm.kernel("namespaces", Limits()), "print('here')")
+    assert said.text == "here\n"
+
+
 def test_the_course_other_learners_and_the_solutions_are_not_there(warm: Warm, way: str, course: Path) -> None:
     code = f"""
 import os
