@@ -28,6 +28,7 @@ from typing import Any, Optional, Union
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -173,6 +174,16 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropout: float) -> tup
     return F.dropout(probabilities, dropout) @ v, probabilities
 
 
+def attend_fast(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, dropout: float = 0.0) -> Tensor:
+    """The same without the probabilities, by the kernel that torch picks: (B, H, L, D)."""
+    if not q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
+    # cuDNN's kernel, which newer GPUs get in half precision, makes a plan for every new length: sequences that all
+    # differ in length took 18 times as long. Flash attention takes no bias, so these two are what is left.
+    with sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout)
+
+
 class SelfAttention(nn.Module):
     """Queries, keys and values in one matrix, ordered (3, heads, dim); positions come in as the bias."""
 
@@ -190,7 +201,7 @@ class SelfAttention(nn.Module):
         if with_weights:
             out, weights = attend(q, k, v, bias, dropout)
         else:
-            out, weights = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, dropout_p=dropout), None
+            out, weights = attend_fast(q, k, v, bias, dropout), None
         return out.transpose(1, 2).reshape(B, L, C), weights
 
     def forward_packed(self, x: Tensor, lengths: Sequence[int], strip: Tensor) -> Tensor:
@@ -216,7 +227,7 @@ class SelfAttention(nn.Module):
                 bias = strip[None, :, : some.size(2), longest - row : longest - row + length]
                 if bias.is_cuda:
                     bias = bias.contiguous()  # the memory-efficient kernel wants aligned rows
-                to[:, row : row + R] = F.scaled_dot_product_attention(some, k, v, attn_mask=bias).transpose(1, 2)
+                to[:, row : row + R] = attend_fast(some, k, v, bias).transpose(1, 2)
             start = stop
         return out.view(T, C)
 

@@ -388,6 +388,7 @@ def test_residues_a_token_are_measured_with_the_tokenizer(stand_in, real_vocabul
 
 def test_explore_takes_the_names_of_generate_and_gives_the_same(stand_in, monkeypatch, capsys):
     monkeypatch.setenv("BIOLLM_MODELS", "embedded")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # equal to the last digit: on one device
     found = bio.explore(MOTIF.lower(), temperature=0.7, top_k=40)
     explorer = explorer_of(stand_in)
     settings = Settings(n=1, temperature=0.7, top_k=40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -308,7 +309,7 @@ class TestConfusionOf:
         assert confusion_of(predictions, labels) is None
 
 
-def test_which_models_are_classifiers() -> None:
+def test_which_models_are_classifiers(shared_data: Path) -> None:
     assert is_classifier(tiny_model()) and not is_classifier(tiny_model(num_labels=1))
     config = DNABert2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     assert not is_classifier(DNABert2ForMaskedLM(config)) and not is_classifier(torch.nn.Linear(2, 2))

@@ -13,10 +13,9 @@ from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from biollm_widgets.models.dnabert2 import DNABert2ForSequenceClassification, Layer, attention_bias
+from biollm_widgets.models.dnabert2 import DNABert2ForSequenceClassification, Layer, attend_fast, attention_bias
 
 
 class FineTunedClassifier(DNABert2ForSequenceClassification):
@@ -110,7 +109,7 @@ def last_layer_at_cls(layer: Layer, x: Tensor, bias: Tensor) -> Tensor:
     qkv = attention.Wqkv(x).view(B, L, 3, attention.heads, C // attention.heads)
     q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, L, D)
     dropout = attention.p_dropout if attention.training else 0.0
-    out = F.scaled_dot_product_attention(q[:, :, :1], k, v, attn_mask=bias[:, :, :1], dropout_p=dropout)
+    out = attend_fast(q[:, :, :1], k, v, bias[:, :, :1], dropout)
     first = out.transpose(1, 2).reshape(B, 1, C)
     return layer.mlp(layer.attention.output(first, x[:, :1]))
 
