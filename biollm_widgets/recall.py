@@ -80,6 +80,24 @@ def keep_array(name: str, values: np.ndarray) -> None:
         (Path(own) / "new.npy").replace(folder / f"{name}.npy")
 
 
+def value(name: str) -> Any:
+    """A kept value that JSON can hold, or None."""
+    folder = place()
+    if folder is None or not (folder / f"{name}.json").is_file():
+        return None
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def keep_value(name: str, value: Any) -> None:
+    """Keep a value that JSON can hold under a name, whole or not at all."""
+    folder = place()
+    if not keeps() or folder is None:
+        return
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        (Path(own) / "new.json").write_text(json.dumps(value), encoding="utf-8")
+        (Path(own) / "new.json").replace(folder / f"{name}.json")
+
+
 def run(name: str, into: Path) -> Optional[dict[str, Any]]:
     """What is known of a kept run, or None; its files are put into a folder that is not there yet."""
     folder = place()

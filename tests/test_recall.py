@@ -139,3 +139,76 @@ def test_keys_tell_inputs_apart_however_they_are_cut() -> None:
     ]  # fmt: skip
     assert len(set(keys)) == len(keys)
     assert all(os.sep not in key for key in keys)
+
+
+# Proteins.
+
+
+def proteins(**changed: Any) -> Any:
+    from biollm_widgets.protein.generation.run import generate
+
+    return generate("MKTAYIAKQR", 3, **{"seed": 1, "max_length": 40, "progress": False, **changed})
+
+
+@pytest.fixture
+def nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    from biollm_widgets.protein.generation import recalled
+
+    def computes(*given: Any) -> None:
+        raise AssertionError("It was computed.")
+
+    monkeypatch.setattr(recalled, "grow", computes)
+
+
+def test_the_very_same_proteins_come_step_by_step_without_being_computed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("BIOLLM_MODELS", "embedded")
+    seen: list[list[Any]] = [[], []]
+    first = proteins(callback=lambda growth: seen[0].append((growth.newest, list(growth.finished), growth.steps)))
+    request.getfixturevalue("nothing_is_written")
+    again = proteins(callback=lambda growth: seen[1].append((growth.newest, list(growth.finished), growth.steps)))
+    assert seen[0] == seen[1] and len(seen[0]) > 10
+    assert again.to_frame().equals(first.to_frame()) and again[0].choices == first[0].choices
+
+
+def test_proteins_that_are_recalled_can_be_stopped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("BIOLLM_MODELS", "embedded")
+    proteins()
+    request.getfixturevalue("nothing_is_written")
+    some = proteins(callback=lambda growth: growth.stop() if growth.steps == 5 else None)
+    assert some.stopped and {len(design.choices) for design in some} == {5}
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"temperature": 0.9}, {"max_length": 41}, {"n": 4}, {"top_k": 10}])
+def test_other_proteins_are_computed(
+    other: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    from biollm_widgets.protein.generation.run import generate
+
+    monkeypatch.setenv("BIOLLM_MODELS", "embedded")
+    proteins()
+    request.getfixturevalue("nothing_is_written")
+    asked: dict[str, Any] = {"n": 3, "seed": 1, "max_length": 40, "progress": False, **other}
+    with pytest.raises(AssertionError, match="It was computed"):
+        generate("MKTAYIAKQR", **asked)
+
+
+def test_the_strength_of_a_classifier_is_recalled_for_the_same_rows_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sklearn.model_selection
+
+    from biollm_widgets.dna.classification import classify
+
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 80)
+    vectors = rng.normal(0, 1, (80, 4)) + labels[:, None]
+    first = classify(vectors, labels, resamples=50)
+    monkeypatch.setattr(sklearn.model_selection, "GridSearchCV", None)
+    again = classify(vectors, labels, resamples=50)
+    assert again.to_frame().equals(first.to_frame())
+    with pytest.raises(TypeError):
+        classify(vectors + 1e-9, labels, resamples=50)

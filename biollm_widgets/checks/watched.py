@@ -7,6 +7,9 @@ from typing import NamedTuple, Optional
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout, linear, relu
+
+DROPPED = 0.3  # share of the hidden values
 
 
 class Pass(NamedTuple):
@@ -46,7 +49,7 @@ class Watched(nn.Module):
     def __init__(self, width: int, names: dict[bytes, str]) -> None:
         super().__init__()
         self.first = nn.Linear(width, 16)
-        self.second = nn.Sequential(nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 2))
+        self.second = nn.Sequential(nn.ReLU(), nn.Dropout(DROPPED), nn.Linear(16, 2))
         self.width, self.names = width, names
         self.passes: list[Pass] = []
         self.learned: list[str] = []
@@ -56,9 +59,16 @@ class Watched(nn.Module):
         self.stale = False
         self._used: Optional[Tensor] = None
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Scores, shape (rows, 2), of rows of shape (rows, width); of one row alone, shape (width,), its two."""
-        scores = self.second(self.first(rows))
+    def forward(self, rows: Tensor, values: Optional[list[Tensor]] = None) -> Tensor:
+        """Scores, shape (rows, 2), of rows of shape (rows, width); of one row alone, shape (width,), its two.
+
+        With `values`, in the order of the parameters, it is computed with these in their place.
+        """
+        if values is None:
+            scores = self.second(self.first(rows))
+        else:
+            hidden = relu(linear(rows, *values[:2]))
+            scores = linear(dropout(hidden, DROPPED, self.training), *values[2:])
         plain = rows.detach().cpu().float().numpy().reshape(-1, self.width)
         called = [self.names.get(row.tobytes(), "") for row in plain]
         training = self.training

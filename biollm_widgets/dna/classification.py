@@ -7,6 +7,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
+from biollm_widgets import recall
 from biollm_widgets.dna.baselines import kmer_frequencies
 from biollm_widgets.dna.comparison import (
     CONTROL,
@@ -141,7 +142,7 @@ def classify(
 def _fit(kind: str, features: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Any, dict[str, Any]]:
     """A fitted classifier, and what was chosen on the way."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
+    from sklearn.model_selection import train_test_split
     from sklearn.naive_bayes import GaussianNB
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -154,16 +155,31 @@ def _fit(kind: str, features: np.ndarray, labels: np.ndarray, seed: int) -> tupl
         rows = np.arange(len(labels))
         if len(rows) > TUNING_ROWS:
             rows, _ = train_test_split(rows, train_size=TUNING_ROWS, stratify=labels, random_state=seed)
-        search = GridSearchCV(
-            model,
-            {"logisticregression__C": list(STRENGTHS)},
-            scoring="neg_log_loss",
-            cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
-            refit=False,
-        ).fit(features[rows], labels[rows])
-        model.set_params(**search.best_params_)
+        model.set_params(**_strength(model, features[rows], labels[rows], folds, seed))
     strength = model.get_params()["logisticregression__C"]
     return model.fit(features, labels), {"C": strength}
+
+
+def _strength(model: Any, features: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> dict[str, float]:
+    """The parameters that cross-validation finds best; from where they are kept, for a class that asks the same."""
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+    name = ""
+    if recall.place() is not None:
+        name = recall.key("strength", list(STRENGTHS), folds, seed, features, labels)
+        known = recall.value(name)
+        if known is not None:
+            return known
+    search = GridSearchCV(
+        model,
+        {"logisticregression__C": list(STRENGTHS)},
+        scoring="neg_log_loss",
+        cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
+        refit=False,
+    ).fit(features, labels)
+    if name:
+        recall.keep_value(name, search.best_params_)
+    return search.best_params_
 
 
 def _same_number(n: int, found: int, what: str) -> None:

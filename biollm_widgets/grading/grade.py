@@ -6,8 +6,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from biollm_widgets.files import whole_file
 from biollm_widgets.grading import containers, gradebook, sandbox, verdicts
 from biollm_widgets.grading.course import Course, sha
 from biollm_widgets.grading.limits import Limits
+from biollm_widgets.grading.own import OwnNotebooks
 from biollm_widgets.grading.pool import Done, Job, Lesson, Pool
 from biollm_widgets.grading.preflight import fingerprint
 from biollm_widgets.grading.runner import Spot
@@ -129,14 +128,17 @@ class Batch:
             spot = Spot("", isolation, hidden, limits, _secret(private))
             wanted = [lesson for lesson in self.lessons if any(job.lesson == lesson for job in self.jobs)]
             with Pool(self.lessons.values(), spot, max(1, min(workers, len(self.jobs)))) as pool:
-                for lesson in wanted:
-                    self._try_solution(pool, self.lessons[lesson], say)
-                for done in pool.run(self.jobs):
-                    if done.verdict is None:
-                        say(f"{done.job.learner}, {done.job.lesson}: not graded. {done.problem} Grade again.")
-                    elif self.part is None:
-                        self.write(done.verdict, done.notebook, say)
-                    yield done
+                lessons = [self.lessons[lesson] for lesson in wanted]
+                with OwnNotebooks(self.course, lessons, self.part is None, say) as own:
+                    for done in pool.run([*own.jobs, *self.jobs], own.may):
+                        if not done.job.learner:
+                            own.take(done)
+                            continue
+                        if done.verdict is None:
+                            say(f"{done.job.learner}, {done.job.lesson}: not graded. {done.problem} Grade again.")
+                        elif self.part is None:
+                            self.write(done.verdict, done.notebook, say)
+                        yield done
 
     def write(self, verdict: Verdict, notebook: str, say: Say) -> None:
         """Into the gradebook first, then that it is done: whoever is stopped in between grades it again."""
@@ -148,39 +150,6 @@ class Batch:
                 f"{problem.filename or self.course.folder} cannot be written ({problem.strerror or problem}). "
                 "Make room and grade again; what is graded is kept."
             ) from None
-
-    def _try_solution(self, pool: Pool, lesson: Lesson, say: Say) -> None:
-        """Run the instructor's own notebook: it has to get full points, and what it computes is kept for the others."""
-        place = Path(lesson.recall)
-        if place.is_dir():
-            return
-        say(f"Running your own notebook of {lesson.name} first: it has to get full points.")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if self.part is None:
-            for old in place.parent.glob(f"{lesson.name}-*"):
-                shutil.rmtree(old, ignore_errors=True)
-        new = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
-        try:
-            new.chmod(0o777)  # who runs inside is another user; the folder around it is the grader's alone
-            (done,) = pool.run([Job(lesson.name, "", str(new))])
-            if done.verdict is None:
-                raise InputError(f"{done.problem} Nothing was graded.")
-            wrong = [task for task in done.verdict.tasks if task.check and task.score != task.points]
-            if wrong:
-                saw = " ".join(wrong[0].saw)[:200]
-                raise InputError(
-                    f"Your own notebook {self.course.source(lesson.name)} does not get full points: {wrong[0].id} gets "
-                    f"{wrong[0].score:g} of {wrong[0].points:g} ({saw}). Nothing was graded; look at it with "
-                    f"`biollm check {self.course.source(lesson.name)}`."
-                )
-            new.chmod(0o755)
-            try:
-                new.rename(place)
-            except OSError:
-                if not place.is_dir():  # otherwise another part was quicker
-                    raise
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
 
 
 def choose_isolation(wanted: str) -> str:

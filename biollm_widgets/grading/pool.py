@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
@@ -28,6 +28,7 @@ from biollm_widgets.grading.kernel import NotStarted
 from biollm_widgets.grading.preflight import look
 from biollm_widgets.grading.runner import Notebook, Spot
 from biollm_widgets.grading.verdicts import Task, Verdict
+from biollm_widgets.grading.warm import keep_shared
 
 TRIES = 2  # of a submission that took a grading process with it
 
@@ -111,6 +112,7 @@ class Pool:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         prepare()
+        keep_shared()
         self._workers = [self._start() for _ in range(self._number)]
         while not warm.exists():
             if self._warm.poll() is not None:
@@ -145,15 +147,25 @@ class Pool:
         theirs.close()
         return _Worker(process, ours)
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Done]:
-        """Grade; results come as they are done, in any order."""
-        waiting = list(jobs)[::-1]
+    def run(self, jobs: Iterable[Job], may: Callable[[Job], bool] = lambda job: True) -> Iterator[Done]:
+        """Grade; results come as they are done, in any order.
+
+        Parameters
+        ----------
+        may : callable
+            Whether a job may begin, as long as others go on. It is asked again after each result.
+        """
+        waiting = list(jobs)
         tries: dict[Job, int] = {}
         while waiting or any(worker.job for worker in self._workers):
             for worker in self._workers:
-                if worker.job is None and waiting:
-                    worker.job = waiting.pop()
-                    worker.talk.send(worker.job)
+                job = next(filter(may, waiting), None) if worker.job is None else None
+                if job is not None:
+                    waiting.remove(job)
+                    worker.job = job
+                    worker.talk.send(job)
+            if not any(worker.job for worker in self._workers):
+                return  # nothing that is left may begin
             for place in wait([worker.talk for worker in self._workers if worker.job], timeout=1):
                 worker = next(one for one in self._workers if one.talk is place)
                 job = worker.job
@@ -165,7 +177,7 @@ class Pool:
                     self._workers[self._workers.index(worker)] = self._start()
                     worker.process.join()
                     if tries[job] < TRIES:
-                        waiting.append(job)
+                        waiting.insert(0, job)
                     else:
                         yield Done(job, problem="The process that graded it ended; memory may have run out.")
                 worker.job = None

@@ -241,23 +241,26 @@ class _Trained:
 
     def __init__(self, watched: Any) -> None:
         self._watched = watched
+        self._values = list(watched.parameters())  # to look for them anew in each pass takes longer than the pass
         self._passes: dict[int, tuple[list, Any]] = {}
         self._next = 0
 
     def flat(self) -> np.ndarray:
         import torch
 
-        return torch.cat([value.detach().reshape(-1) for value in self._watched.parameters()]).numpy()
+        return torch.cat([value.detach().reshape(-1) for value in self._values]).numpy()
 
     def load(self, values: Any) -> None:
         """Take parameters, one after the other."""
         import torch
 
         given = torch.as_tensor(np.asarray(values, dtype=np.float32).copy())
-        if given.numel() != sum(value.numel() for value in self._watched.parameters()):
+        sizes = [value.numel() for value in self._values]
+        if given.numel() != sum(sizes):
             raise ValueError("parameters")
         with torch.no_grad():
-            torch.nn.utils.vector_to_parameters(given, self._watched.parameters())
+            for value, part in zip(self._values, given.split(sizes), strict=True):
+                value.data = part.view_as(value)
 
     def forward(self, rows: Any, values: Any, training: Any, learns: Any) -> list:
         """A pass with these parameters: its number, and the scores."""
@@ -265,11 +268,10 @@ class _Trained:
 
         self.load(values)
         self._watched.train(bool(training))
-        names = [name for name, _ in self._watched.named_parameters()]
         # Other tensors than the network's own, which may change before the way back is asked for.
-        own = [value.detach().clone().requires_grad_(bool(learns)) for value in self._watched.parameters()]
+        own = [value.detach().clone().requires_grad_(bool(learns)) for value in self._values]
         with torch.set_grad_enabled(bool(learns)):
-            scores = torch.func.functional_call(self._watched, dict(zip(names, own, strict=True)), (rows,))
+            scores = self._watched(rows, own)
         self._next += 1
         if learns:
             self._passes[self._next] = own, scores
@@ -282,9 +284,9 @@ class _Trained:
 
         own, scores = self._passes[number]
         self.load(values)
-        for value in self._watched.parameters():
+        for value in self._values:
             value.grad = torch.ones_like(value) if kept else None
         found = torch.autograd.grad(scores, own, gradient, retain_graph=True)
-        for value in self._watched.parameters():
+        for value in self._values:
             value.grad = None
         return torch.cat([one.reshape(-1) for one in found]).numpy()

@@ -7,6 +7,7 @@ as the connection stands the kernel lives, and when it is closed all that the ke
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -37,7 +38,7 @@ _OF_TRANSFORMERS = ("AutoTokenizer", "PreTrainedTokenizerFast", "Trainer", "Trai
 
 
 def load() -> None:
-    """Import what a lesson takes, so that no submission has to. Nothing here starts a thread."""
+    """Import what a lesson takes, so that no submission has to. No thread is left, which a fork would not have."""
     for name in _NEEDED:
         with contextlib.suppress(ImportError):
             import_module(name)
@@ -45,12 +46,44 @@ def load() -> None:
     import transformers
 
     torch.set_num_threads(1)
+    _read()
+    _draw()
     # Lessons use the package's public names, which come from floors above and below this one.
     package = sys.modules["biollm_widgets"]
     for module, names in ((package, package.__all__), (transformers, _OF_TRANSFORMERS)):
         for name in names:  # they come when they are asked for
             with contextlib.suppress(ImportError):
                 getattr(module, name)
+
+
+def _read() -> None:
+    """The embedded models once: what transformers and tokenizers import and set up with the first is there then."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from biollm_widgets.models.catalog import EMBEDDED
+    from biollm_widgets.models.dnabert2 import DNABert2Model
+
+    for folder, kind in ((EMBEDDED / "dna", DNABert2Model), (EMBEDDED / "protein", AutoModelForCausalLM)):
+        AutoTokenizer.from_pretrained(folder)
+        kind.from_pretrained(folder)
+
+
+def _draw() -> None:
+    """A picture that nobody sees: the fonts are found and read with the first."""
+    from matplotlib import pyplot
+
+    from biollm_widgets.pictures import picture
+
+    pyplot.plot([0, 1], label="a")
+    pyplot.legend()
+    picture(pyplot.gcf(), "A line.")
+    pyplot.close("all")
+
+
+def keep_shared() -> None:
+    """Take what is there out of the garbage collector's hands: looking through it, each fork would copy all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 def main(place: str) -> None:
@@ -60,6 +93,7 @@ def main(place: str) -> None:
     os.chdir("/")
     sys.path[:] = [one for one in sys.path if one]
     load()
+    keep_shared()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"{place}.new")
         listening.listen(64)

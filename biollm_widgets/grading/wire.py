@@ -1,8 +1,8 @@
 """Values between the grader and a learner's process: JSON and arrays of plain numbers, never a pickle.
 
-A message is a frame: the length of its JSON (4 bytes), the JSON, and for each array its length (8 bytes) and its bytes
-in NumPy's own format. Whoever reads a frame trusts nothing in it: lengths have limits, arrays hold numbers or texts of
-fixed length, and what is of no known kind comes as an `Odd`, a thing with a name and nothing else.
+A message is a frame: its length (8 bytes), the length of its JSON (4 bytes), the JSON, and for each array its length (8
+bytes) and its bytes in NumPy's own format. Whoever reads a frame trusts nothing in it: lengths have limits, arrays hold
+numbers or texts of fixed length, and what is of no known kind comes as an `Odd`, a thing with a name and nothing else.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -22,6 +23,8 @@ import numpy as np
 
 MOST = 256 * 2**20  # bytes of a frame
 DEEPEST = 40  # levels of lists in lists
+_MAGIC = b"\x93NUMPY\x01\x00"
+_HEADER = 2**12  # bytes of an array that are looked at for what it says of itself
 _PLAIN = "biufcUS"  # kinds of arrays that hold no objects
 
 
@@ -110,7 +113,7 @@ class Packer:
         kind = type(value).__module__.partition(".")[0]
         for tag, of in (("list", list), ("tuple", tuple), ("set", (set, frozenset))):
             if isinstance(value, of):
-                return [tag, [self.pack(item, depth + 1) for item in list(value)]]
+                return [tag, self._items(list(value), depth + 1)]
         if isinstance(value, dict):
             return ["dict", [[self.pack(k, depth + 1), self.pack(v, depth + 1)] for k, v in list(value.items())]]
         if isinstance(value, (bool, int, float, str)):  # a kind of its own, derived from a plain one
@@ -164,7 +167,10 @@ class Packer:
         array = values.to_numpy()
         if array.dtype.kind in "biuf":
             return ["array", self.aside(array)]
-        return ["list", [self.pack(item, depth + 2) for item in array.tolist()]]
+        return ["list", self._items(array.tolist(), depth + 2)]
+
+    def _items(self, values: list, depth: int) -> list:
+        return [item if type(item) is str else self.pack(item, depth) for item in values]
 
 
 def unpack(data: Any, arrays: list, extra: Optional[Extra] = None, depth: int = 0) -> Any:
@@ -194,7 +200,7 @@ def unpack(data: Any, arrays: list, extra: Optional[Extra] = None, depth: int = 
         if tag == "path":
             return Path(rest[0])
         if tag in ("list", "tuple", "set"):
-            items = [inner(one) for one in rest[0]]
+            items = [one if type(one) is str else inner(one) for one in rest[0]]
             return items if tag == "list" else tuple(items) if tag == "tuple" else set(items)
         if tag == "dict":
             return {inner(key): inner(value) for key, value in rest[0]}
@@ -236,6 +242,24 @@ def _pandas(tag: str, rest: list, inner: Callable[[Any], Any]) -> Any:
     return frame
 
 
+@lru_cache(256)
+def _said(header: bytes) -> tuple[tuple[int, ...], bool, Any]:
+    """What the header of an array says: its shape, whether columns come first, its type. In training they repeat."""
+    held = io.BytesIO(header)
+    version = np.lib.format.read_magic(held)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(held)
+
+
+@lru_cache(256)
+def _header(dtype: Any, shape: tuple[int, ...]) -> bytes:
+    """The header of an array whose rows come first."""
+    held = io.BytesIO()
+    said = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(held, said)
+    return held.getvalue()
+
+
 class Wire:
     """One end of a wire that frames go over.
 
@@ -265,11 +289,11 @@ class Wire:
         """
         packer = Packer(self._extra)
         text = json.dumps(packer.pack(value)).encode()
-        parts = [struct.pack("!I", len(text)), text, struct.pack("!I", len(packer.arrays))]
+        parts = [struct.pack("!I", len(text)), text]
         for array in packer.arrays:
-            held = io.BytesIO()
-            np.lib.format.write_array(held, array, allow_pickle=False)
-            parts += [struct.pack("!Q", held.getbuffer().nbytes), held.getbuffer()]  # type: ignore[list-item]
+            header, held = _header(array.dtype, array.shape), array.tobytes()
+            parts += [struct.pack("!Q", len(header) + len(held)), header, held]
+        parts.insert(0, struct.pack("!Q", sum(map(len, parts))))
         try:
             self._end.settimeout(seconds)
             self._end.sendall(b"".join(parts))
@@ -289,35 +313,46 @@ class Wire:
         Broken
             What came is no frame, or the other end is gone.
         """
-        self._wait(time.monotonic() + seconds)
         until = time.monotonic() + 60  # a frame that has begun comes to its end
-        length = struct.unpack("!I", self._read(4, until))[0]
+        self._wait(time.monotonic() + seconds)
+        length = struct.unpack("!Q", self._read(8, until))[0]
         if length > MOST:
             raise self._break("It is too long.")
+        frame = memoryview(self._read(length, until))
+        text, place = self._piece(frame, 0, "!I")
         try:
-            data = json.loads(self._read(length, until))
+            data = json.loads(bytes(text))
         except (ValueError, RecursionError):
             raise self._break("It is not JSON.") from None
-        count = struct.unpack("!I", self._read(4, until))[0]
-        left, arrays = MOST, []
-        for _ in range(count):
-            size = struct.unpack("!Q", self._read(8, until))[0]
-            left -= size + 64
-            if left < 0:
-                raise self._break("Its arrays are too large.")
-            arrays.append(self._array(self._read(size, until)))
+        arrays = []
+        while place < length:
+            held, place = self._piece(frame, place, "!Q")
+            arrays.append(self._array(held))
         return unpack(data, arrays, self._extra)
 
-    def _array(self, data: bytes) -> np.ndarray:
-        """An array whose header says no more than there is."""
+    def _piece(self, frame: memoryview, place: int, kind: str) -> tuple[memoryview, int]:
+        """What stands at a place of a frame behind its length, and the place after it."""
+        begin = place + struct.calcsize(kind)
+        if begin <= len(frame):
+            end = begin + struct.unpack_from(kind, frame, place)[0]
+            if end <= len(frame):
+                return frame[begin:end], end
+        raise self._break("Its parts are longer than the whole.")
+
+    def _array(self, data: memoryview) -> np.ndarray:
+        """An array whose header says no more than there is; a copy, for whoever changes it."""
         try:
-            held = io.BytesIO(data)
-            version = np.lib.format.read_magic(held)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(held)
-            if dtype.kind not in _PLAIN or math.prod(shape) * dtype.itemsize != len(data) - held.tell():
+            # The length of the header stands behind the magic word and the version.
+            begin = 10 + int.from_bytes(data[8:10], "little")
+            if bytes(data[:8]) != _MAGIC:
+                begin = 12 + int.from_bytes(data[8:12], "little")
+            if begin > _HEADER:
                 raise ValueError
-            return np.load(io.BytesIO(data), allow_pickle=False)
+            shape, columns, dtype = _said(bytes(data[:begin]))
+            if dtype.kind not in _PLAIN or math.prod(shape) * dtype.itemsize != len(data) - begin:
+                raise ValueError
+            flat = np.frombuffer(data[begin:], dtype) if dtype.itemsize else np.zeros(math.prod(shape), dtype)
+            return flat.reshape(shape, order="F" if columns else "C").copy(order="K")
         except Exception:
             raise self._break("An array in it cannot be read.") from None
 
@@ -338,9 +373,12 @@ class Wire:
     def _read(self, length: int, until: float) -> bytes:
         parts, left = [], length
         while left:
-            self._wait(until)
             try:
+                self._end.setblocking(False)  # mostly it is there; whoever waits looks now and then who is still there
                 part = self._end.recv(min(left, 2**20))
+            except BlockingIOError:
+                self._wait(until)
+                continue
             except OSError:
                 part = b""
             if not part:

@@ -13,7 +13,8 @@ from typing import Any, Optional, Union
 
 from biollm_widgets import news
 from biollm_widgets.errors import InputError
-from biollm_widgets.protein.generation.decoding import Choice, Growth, grow
+from biollm_widgets.protein.generation.decoding import Choice, Growth
+from biollm_widgets.protein.generation.recalled import grow_or_recall
 from biollm_widgets.protein.generation.result import Design, Fidelity, Generation
 from biollm_widgets.protein.generation.settings import Settings, read_settings
 from biollm_widgets.protein.interruption import Over
@@ -221,7 +222,7 @@ def _watched(
     shown: bool,
 ) -> Growth:
     if not shown:
-        return grow(model, opening, settings, eos, callback, tail, stop)
+        return grow_or_recall(model, opening, settings, eos, callback, tail, stop)
     from tqdm.auto import tqdm
 
     with tqdm(total=settings.max_length - len(opening), unit="token", desc=f"{settings.n} proteins") as bar:
@@ -231,7 +232,7 @@ def _watched(
             if callback is not None:
                 callback(growth)
 
-        return grow(model, opening, settings, eos, told, tail, stop)
+        return grow_or_recall(model, opening, settings, eos, told, tail, stop)
 
 
 def _designs(growth: Growth, layout: Layout, tokenizer: Any) -> list[Design]:
