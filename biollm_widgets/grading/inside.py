@@ -47,6 +47,7 @@ def kernel(connection: str, end: socket.socket, ready: int, go: int, folder: str
     app = IPKernelApp.instance()
     app.initialize(["-f", connection, "--HistoryManager.enabled=False", "--IPKernelApp.log_level=50"])
     _no_checks()
+    _show_plots(app.shell)
     with contextlib.suppress(OSError):  # where nobody waits for it
         os.write(ready, b"!")
     os.close(ready)
@@ -54,6 +55,12 @@ def kernel(connection: str, end: socket.socket, ready: int, go: int, folder: str
     os.close(go)
     app.start()
     os._exit(0)
+
+
+def _show_plots(shell: Any) -> None:
+    """Plots show under their cell, as in Jupyter: whoever grades by hand looks at them."""
+    with contextlib.suppress(Exception):  # without matplotlib there are none
+        shell.run_line_magic("matplotlib", "inline")
 
 
 def _no_checks() -> None:

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.models.attention import any_length
 from biollm_widgets.protein.interruption import Interrupted, interruptible
 from biollm_widgets.protein.layout import layout_of
 from biollm_widgets.protein.loading import MODEL, in_precision, load_generator
@@ -98,7 +99,8 @@ def mean_nats(
     token can see it. Where `over` says so, it ends in the middle, and what is not known yet is NaN.
     """
     found = np.full(len(rows), np.nan)
-    with suppress(Interrupted), interruptible(model, over), threads_for(model, sum(map(len, rows)), WHOLE):
+    threads = threads_for(model, sum(map(len, rows)), WHOLE)
+    with suppress(Interrupted), interruptible(model, over), threads, any_length(model):
         _fill_in(found, rows, model, batch_tokens, progress)
     return found
 

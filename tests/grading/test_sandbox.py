@@ -61,6 +61,13 @@ def test_it_runs_python_with_what_lies_beside_the_notebook(warm: Warm, way: str)
     assert second.text == "1"
 
 
+def test_a_plot_shows_under_its_cell_for_whoever_grades_by_hand(warm: Warm, way: str) -> None:
+    drawn, after = through(
+        warm.kernel(way, Limits()), "import matplotlib.pyplot as plt; plt.plot([1, 2, 3])", "plt.get_fignums()"
+    )
+    assert drawn.kinds.count("display_data") == 1 and after.text == "[]"
+
+
 def test_what_the_first_cell_shows_is_heard_however_late_the_subscription_comes(
     warm: Warm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.models.attention import any_length
 from biollm_widgets.protein.generation.cache import kept, repeated
 from biollm_widgets.protein.generation.sampling import draw, processors, uniforms
 from biollm_widgets.protein.generation.settings import Settings
@@ -117,7 +118,7 @@ def grow(
     stop : threading.Event, optional
         Once it is set, nothing is written after the token that is being made; a prompt is not read to its end.
     """
-    with torch.inference_mode(), threads_for(model, max(settings.n, len(prompt)), STEP):
+    with torch.inference_mode(), threads_for(model, max(settings.n, len(prompt)), STEP), any_length(model):
         return _grow(model, prompt, settings, eos, callback, tail, stop)
 
 
