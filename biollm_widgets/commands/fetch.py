@@ -12,17 +12,19 @@ from typing import Any, Optional, Union
 
 import click
 
+from biollm_widgets.dna.datasets_file import NAME, own_place
 from biollm_widgets.errors import InputError
 from biollm_widgets.models import cache, local, places, sharing
 from biollm_widgets.models.cache import count_in_words, in_words, shown
 from biollm_widgets.models.catalog import CATALOG, find, require
+from biollm_widgets.models.download import Count
 from biollm_widgets.models.fetch import Plan, carry_out, plan
+from biollm_widgets.models.fetch import kept as listing_kept
 from biollm_widgets.models.hub import HubError
 from biollm_widgets.models.places import VARIABLE, Place, Shared
 from biollm_widgets.models.room import Need, announce, announce_all, listed, room
 
 ALL = "all"
-DATA_SET = "coding-data"  # dna/datasets_chapter.py's name for it; named here too, so as not to load pandas for a model
 
 
 @click.command("fetch", context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,7 +82,7 @@ def _expanded(names: tuple[str, ...]) -> list[str]:
     found: list[str] = []
     for name in names or (ALL,):
         plain = name.strip().lower().replace("_", "-")
-        found += [*both, DATA_SET] if plain == ALL else [DATA_SET if plain == DATA_SET else name]
+        found += [*both, NAME] if plain == ALL else [NAME if plain == NAME else name]
     return list(dict.fromkeys(found))
 
 
@@ -120,7 +122,11 @@ class _Model:
         try:
             return plan(self.name, place=self.place)
         except HubError as problem:
-            raise self.trouble(problem) from problem
+            # What the instructor has already can be shared without a connection.
+            kept = listing_kept(self.name) if problem.unreached and self.target is not None else None
+            if kept is None:
+                raise self.trouble(problem) from problem
+            return plan(self.name, place=self.place, found=kept)
 
     def trouble(self, problem: HubError) -> HubError:
         """A reason why the hub gives nothing, as a sentence on this model."""
@@ -132,9 +138,11 @@ class _Model:
 
     def fetch(self, planned: Any) -> dict[str, Any]:
         got = carry_out(planned, progress=sys.stderr.isatty())
-        return self.report(got.path, self.target, got.downloaded, got.resumed)
+        return self.report(got.path, self.target, got.downloaded, got.resumed, got.copied)
 
-    def report(self, path: Path, shared: Optional[Shared], downloaded: int = 0, resumed: int = 0) -> dict[str, Any]:
+    def report(
+        self, path: Path, shared: Optional[Shared], downloaded: int = 0, resumed: int = 0, copied: int = 0
+    ) -> dict[str, Any]:
         entry = find(self.name)
         return {
             "name": self.name,
@@ -145,20 +153,22 @@ class _Model:
             "bytes": cache.size_of(path),
             "downloaded_bytes": downloaded,
             "resumed_bytes": resumed,
-            "already_here": downloaded == 0,
+            "copied_bytes": copied,
+            "already_here": downloaded == 0 and copied == 0,
         }
 
 
 class _Data:
     """The data set of the lesson."""
 
-    name = DATA_SET
+    name = NAME
 
     def __init__(self, shared: Optional[Shared]) -> None:
+        # it loads pandas, which a model does not need
         from biollm_widgets.dna import datasets_chapter as chapter
 
         self.chapter, self.target = chapter, shared
-        self.place: Place = chapter.own_place() if shared is None else shared.place(shared.data)
+        self.place: Place = own_place() if shared is None else shared.place(shared.data)
 
     def there(self) -> Optional[dict[str, Any]]:
         found, damaged = self.chapter.find(at=self.place.folder if self.target else None)
@@ -177,6 +187,10 @@ class _Data:
         from biollm_widgets.dna.datasets_download import DownloadError
         from biollm_widgets.models.hub import explain
 
+        if self.target is not None:  # what the instructor has already is copied
+            own, _ = self.chapter.find(at=own_place().folder)
+            if own is not None:
+                return self.chapter.plan_copy(own, self.place)
         if constants.HF_HUB_OFFLINE:
             raise self.trouble(explain(OfflineModeIsEnabled(), self.name))
         try:
@@ -200,7 +214,7 @@ class _Data:
             raise self.trouble(problem) from problem
 
     def report(self, found: Any) -> dict[str, Any]:
-        downloaded = found.count.downloaded if found.count else 0
+        count = found.count or Count()
         return {
             "name": self.name,
             "path": str(found.path),
@@ -209,9 +223,10 @@ class _Data:
             "bytes": found.path.stat().st_size,
             "sha256": found.sha256,
             "checksum": "compared" if found.recorded else "recorded",
-            "downloaded_bytes": downloaded,
-            "resumed_bytes": found.count.resumed if found.count else 0,
-            "already_here": downloaded == 0,
+            "downloaded_bytes": count.downloaded,
+            "resumed_bytes": count.resumed,
+            "copied_bytes": count.copied,
+            "already_here": count.downloaded == 0 and count.copied == 0,
         }
 
 
@@ -253,12 +268,12 @@ class _Job:
         unreached: list[HubError] = []
         for name in names:
             try:
-                item = _Data(self.shared) if name == DATA_SET else _Model(name, self.shared)
+                item = _Data(self.shared) if name == NAME else _Model(name, self.shared)
                 if (report := item.there()) is not None:
                     reports[item.name] = report
                     continue
-                silent = next((one for one in unreached if one.name != DATA_SET), None)
-                if silent is not None and isinstance(item, _Model):
+                silent = next((one for one in unreached if one.name != NAME), None)
+                if silent is not None and isinstance(item, _Model) and self.shared is None:
                     raise item.trouble(silent)  # nobody waits for a silent hub twice
                 plans.append((item, item.plan()))
             except HubError as problem:
@@ -297,7 +312,7 @@ def _without_connection(troubles: list[HubError]) -> list[str]:
     if all(one.unreached == "off" for one in troubles):
         why, remedy = troubles[0].because, "unset HF_HUB_OFFLINE"
     else:
-        why = "there is no connection" if DATA_SET in names else troubles[0].because
+        why = "there is no connection" if NAME in names else troubles[0].because
         remedy = "check the connection"
     return [f"{names} are not in {where} and {why}; {remedy} and give the same command again."]
 
@@ -351,5 +366,7 @@ def _sentence(entry: dict[str, Any]) -> str:
     how = "was here already, whole and checked" if entry["already_here"] else "is here, whole and checked"
     if entry["resumed_bytes"]:
         how += f" ({in_words(entry['resumed_bytes'])} of it from an earlier, broken download)"
+    if entry["copied_bytes"]:
+        how += f" ({in_words(entry['copied_bytes'])} of it copied from another cache on this computer)"
     cache_of = "the class's cache at " if entry["cache"] == "shared" else ""
     return f"{entry['name']} {how}: {what}, in {cache_of}{shown(where)}"

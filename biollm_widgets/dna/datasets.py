@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from biollm_widgets import news
-from biollm_widgets.dna.datasets_chapter import CHAPTER_ROWS, load_chapter
+from biollm_widgets.dna.datasets_chapter import load_chapter
+from biollm_widgets.dna.datasets_file import CHAPTER_ROWS
 from biollm_widgets.dna.labelled import clean_sequences, looks_like_index, parse_labels, read_table
 from biollm_widgets.dna.seeds import checked_seed
 from biollm_widgets.dna.simulate import simulate_coding_dataset

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,28 +20,30 @@ import numpy as np
 import pandas as pd
 
 from biollm_widgets import news
+from biollm_widgets.dna import datasets_file
 from biollm_widgets.dna.datasets_download import DownloadError, Remote, ask, download
+from biollm_widgets.dna.datasets_file import (
+    CHAPTER_LABELS,
+    CHAPTER_ROWS,
+    COLUMNS,
+    NAME,
+    RECORD,
+    cache_folder,
+    file_name,
+    own_place,
+    part_of,
+    recorded,
+)
 from biollm_widgets.dna.labelled import IS_DNA
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
 from biollm_widgets.models import places
-from biollm_widgets.models.cache import PART, shown
+from biollm_widgets.models.cache import shown
 from biollm_widgets.models.download import Count
 from biollm_widgets.models.hub import HubError
 from biollm_widgets.models.locks import alone
-from biollm_widgets.models.places import DATA, Place, Shared
+from biollm_widgets.models.places import Place, Shared
 from biollm_widgets.models.room import room, unwritable
-
-NAME = "coding-data"  # as `biollm fetch` knows it
-# Adapted by TACC from https://www.kaggle.com/datasets/adnanyaramis/coding-noncoding-dna-sequences.
-CHAPTER_URL = (
-    "https://raw.githubusercontent.com/TACC/life_sciences_ml_at_tacc/refs/heads/main/docs/section5/files/"
-    "Coding_NonCoding_DNA_Sequences.csv"
-)
-CHAPTER_ROWS = 65_321
-CHAPTER_LABELS = {0: 45_603, 1: 19_718}  # as the chapter prints them
-COLUMNS = ["DNA_sequence", "Target"]
-RECORD = ".sha256"  # the ending of the file with the checksum
 
 TIMEOUT = 20.0  # seconds without a byte from the server
 
@@ -54,6 +55,7 @@ class DataPlan:
     remote: Remote
     place: Place
     name: str = NAME
+    copy_of: Optional[Path] = None  # a whole one on this computer, which is taken in place of the server's
 
     @property
     def file(self) -> Path:
@@ -65,7 +67,7 @@ class DataPlan:
 
     @property
     def missing(self) -> int:
-        return max(0, (self.size or 0) - begun(self.file, self.remote))
+        return max(0, (self.size or 0) - datasets_file.begun(self.file, self.remote.key))
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def load_chapter(
     InputError
         When it is in no cache and cannot be downloaded whole, or is not the data set that the chapter describes.
     """
-    url = url or CHAPTER_URL
+    url = url or datasets_file.CHAPTER_URL
     found, damaged = find(url)
     if found is not None:
         found.frame.attrs["source"] = str(found.path)
@@ -134,7 +136,7 @@ def find(url: Optional[str] = None, at: Optional[Path] = None) -> tuple[Optional
     The copy or None, and what is wrong with one's own (or that at `at`), as the end of a sentence; empty where nothing
     is. What is wrong with the class's is told.
     """
-    name = file_name(url or CHAPTER_URL)
+    name = file_name(url or datasets_file.CHAPTER_URL)
     if at is not None:
         return _read(at / name)
     shared = places.shared()
@@ -158,7 +160,13 @@ def plan(place: Optional[Place] = None, url: Optional[str] = None, timeout: floa
     DownloadError
         When it cannot be asked.
     """
-    return DataPlan(ask(url or CHAPTER_URL, timeout), place or own_place())
+    return DataPlan(ask(url or datasets_file.CHAPTER_URL, timeout), place or own_place())
+
+
+def plan_copy(found: Found, place: Place) -> DataPlan:
+    """To take it from a copy on this computer; nothing is asked of the network."""
+    size = found.path.stat().st_size
+    return DataPlan(Remote(datasets_file.CHAPTER_URL, size, found.sha256), place, copy_of=found.path)
 
 
 def carry_out(planned: DataPlan, *, timeout: float = TIMEOUT, progress: bool = True) -> Found:
@@ -180,15 +188,20 @@ def carry_out(planned: DataPlan, *, timeout: float = TIMEOUT, progress: bool = T
                 return already
             if damaged:
                 count.replaced.append(file.name)
-            part = planned.remote.part(file)
+            part = part_of(file, planned.remote.key)
             with part.open("a+b") as out, _bar(progress, planned.size) as bar:
                 if planned.size is not None and part.stat().st_size > planned.size:
                     out.truncate(0)
-                sha256 = download(planned.remote, out, timeout, bar, count)
+                if planned.copy_of is None:
+                    sha256 = download(planned.remote, out, timeout, bar, count)
+                else:
+                    out.truncate(0)
+                    content = planned.copy_of.read_bytes()
+                    sha256, count.copied = hashlib.sha256(content).hexdigest(), out.write(content)
             frame = _checked_part(part, planned.remote.url)
             _record(file, sha256)
             part.replace(file)
-            for other in file.parent.glob(f".{file.name}.*{PART}"):  # of another content than there is now
+            for other in file.parent.glob(part_of(file, "*").name):  # of another content than there is now
                 other.unlink(missing_ok=True)
     except OSError as problem:
         raise unwritable(problem, planned.name, planned.place) from problem
@@ -199,39 +212,6 @@ def record(found: Found) -> None:
     """Write the checksum down of a copy that has none, as one that was put there by hand; where that is possible."""
     with suppress(OSError):
         _record(found.path, found.sha256)
-
-
-def begun(file: Path, remote: Optional[Remote] = None) -> int:
-    """Bytes of a download that was broken off: of this content, or (where it is not known) of any."""
-    parts = [remote.part(file)] if remote is not None else list(file.parent.glob(f".{file.name}.*{PART}"))
-    sizes = [0]
-    for part in parts:
-        with suppress(OSError):
-            sizes.append(part.stat().st_size)
-    return max(sizes)
-
-
-def file_name(url: Optional[str] = None) -> str:
-    """What the data set's file is called."""
-    return (url or CHAPTER_URL).rsplit("/", 1)[-1]
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `$BIOLLM_CACHE`, `$HF_HOME/biollm_widgets` or `~/.cache/biollm_widgets`.
-
-    On a cluster HF_HOME is already where large files belong, away from a home with a small quota.
-    """
-    if os.environ.get("BIOLLM_CACHE"):
-        return places.expanded(os.environ["BIOLLM_CACHE"])
-    if os.environ.get("HF_HOME"):
-        return places.expanded(os.environ["HF_HOME"]) / DATA
-    return places.expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / DATA
-
-
-def own_place() -> Place:
-    """The same, with what to say when it is too small or closed."""
-    variable = "BIOLLM_CACHE" if os.environ.get("BIOLLM_CACHE") else "HF_HOME"
-    return Place(cache_folder(), "the local cache", places.larger(variable), f"set {variable} to a folder of your own")
 
 
 def check_chapter(content: bytes, where: str) -> pd.DataFrame:
@@ -279,7 +259,7 @@ def _read(file: Path, shared: Optional[Shared] = None) -> tuple[Optional[Found],
         return None, ""
     except OSError as problem:
         return None, f"{shown(file)} cannot be read ({problem.strerror or problem})"
-    sha256, record = hashlib.sha256(content).hexdigest(), _recorded(file)
+    sha256, record = hashlib.sha256(content).hexdigest(), recorded(file)
     if record and record != sha256:
         return None, f"{shown(file)} is no good (its SHA-256 is not the one written down at its download)"
     try:
@@ -299,7 +279,7 @@ def _kept(url: str, timeout: float, progress: bool) -> Optional[pd.DataFrame]:
         raise
     except HubError as problem:  # the disk, not the network
         with suppress(OSError):
-            planned.remote.part(planned.file).unlink()  # of no use where the rest cannot follow
+            part_of(planned.file, planned.remote.key).unlink()  # of no use where the rest cannot follow
         news.say(f"The download is not kept for the next time: {problem} BIOLLM_CACHE names another folder.")
         return None
 
@@ -318,14 +298,6 @@ def _record(file: Path, sha256: str) -> None:
             path.write_text(f"{sha256}  {file.name}\n")
     except InputError as problem:
         raise problem.__cause__ if isinstance(problem.__cause__, OSError) else problem from None
-
-
-def _recorded(file: Path) -> str:
-    """The checksum that was written down; empty where there is none, as for a file that was put there by hand."""
-    try:
-        return file.with_name(file.name + RECORD).read_text().split()[0]
-    except (OSError, ValueError, IndexError):
-        return ""
 
 
 @contextmanager

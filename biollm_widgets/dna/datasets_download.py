@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any, BinaryIO, Optional
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from biollm_widgets.models.cache import PART, in_words
+from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.download import Count, receive
 from biollm_widgets.models.hub import HubError
 
@@ -49,10 +48,10 @@ class Remote:
     size: Optional[int]
     version: str
 
-    def part(self, whole: Path) -> Path:
-        """Where what has arrived of it is kept: a part of another content has another name."""
-        key = hashlib.sha256(f"{self.url} {self.version} {self.size}".encode()).hexdigest()[:12]
-        return whole.with_name(f".{whole.name}.{key}{PART}")
+    @property
+    def key(self) -> str:
+        """By which a part of this content is known from a part of another."""
+        return hashlib.sha256(f"{self.url} {self.version} {self.size}".encode()).hexdigest()[:12]
 
 
 def ask(url: str, timeout: float) -> Remote:

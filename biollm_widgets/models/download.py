@@ -21,6 +21,8 @@ class Count:
     ----------
     downloaded, resumed : int
         Bytes that came over the network, and that an earlier, broken download had left.
+    copied : int
+        Bytes that came from another cache on this computer.
     replaced : list of str
         Files that were there, but damaged.
     """
@@ -28,6 +30,7 @@ class Count:
     def __init__(self) -> None:
         self.downloaded = 0
         self.resumed = 0
+        self.copied = 0
         self.replaced: list[str] = []
 
 

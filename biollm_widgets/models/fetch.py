@@ -10,6 +10,7 @@ program finds it there. Code of a repository (`*.py`) is never fetched, nor weig
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -88,6 +89,8 @@ class Fetched:
         Bytes that came over the network for it now; 0 when all was there.
     resumed : int
         Bytes that an earlier, broken download had left.
+    copied : int
+        Bytes that came from another cache on this computer: one's own, or the class's.
     replaced : tuple of str
         Files that were in the cache, but damaged.
     seconds : float
@@ -99,21 +102,22 @@ class Fetched:
     size: int
     downloaded: int
     resumed: int
+    copied: int
     replaced: tuple[str, ...]
     seconds: float
 
 
-def plan(name: str, weights: bool = True, place: Optional[Place] = None) -> Plan:
+def plan(name: str, weights: bool = True, place: Optional[Place] = None, found: Optional[Listing] = None) -> Plan:
     """Ask the hub what the model consists of, and choose: safetensors if it has them, else `.bin`, never both.
 
-    It is for one's own cache unless another `place` is named.
+    It is for one's own cache unless another `place` is named. With what is `found` elsewhere, the hub is not asked.
 
     Raises
     ------
     HubError
         As `hub.listing`; and when the repository has no weights (or no tokenizer) that transformers could load.
     """
-    found = hub.listing(name)
+    found = found or hub.listing(name)
     files = [file for file in found.files if SMALL.fullmatch(file.name)]
     chosen = None
     if weights:
@@ -137,6 +141,21 @@ def plan(name: str, weights: bool = True, place: Optional[Place] = None) -> Plan
     base = cache.model_folder(name, at=place.folder)
     have = sum(_arrived(base, found.commit, file) for file in files)
     return Plan(found, tuple(files), chosen, size, size - have, place)
+
+
+def kept(name: str) -> Optional[Listing]:
+    """What the hub would list, from a whole copy in one's own cache; None without one that knows its hashes."""
+    snapshot = cache.snapshot(name)
+    if snapshot is None or cache.broken(snapshot):
+        return None
+    files = []
+    for file in sorted(snapshot.rglob("*")):
+        if file.is_file():
+            etag = cache.etag_of(file)
+            if etag is None:
+                return None
+            files.append(HubFile(file.relative_to(snapshot).as_posix(), file.stat().st_size, etag))
+    return Listing(name, snapshot.name, tuple(files))
 
 
 def fetch(name: str, weights: bool = True, *, progress: bool = True) -> Fetched:
@@ -208,6 +227,7 @@ def carry_out(planned: Plan, *, progress: bool = True) -> Fetched:
         planned.size,
         count.downloaded,
         count.resumed,
+        count.copied,
         tuple(count.replaced),
         time.perf_counter() - began,
     )
@@ -253,6 +273,12 @@ def _bring(planned: Plan, file: HubFile, bar: Any, count: Count) -> None:
                 there.unlink()
                 count.replaced.append(file.name)
         part = blob.with_name(f"{file.etag}{PART}")
+        if _copy(planned, file, part):
+            bar.update(file.size)
+            count.copied += file.size
+            part.replace(blob)
+            _link(blob, pointer)
+            return
         if part.exists() and part.stat().st_size > file.size:
             part.unlink()
         for attempt in (1, 2):
@@ -269,6 +295,23 @@ def _bring(planned: Plan, file: HubFile, bar: Any, count: Count) -> None:
                 )
         part.replace(blob)
         _link(blob, pointer)
+
+
+def _copy(planned: Plan, file: HubFile, part: Path) -> bool:
+    """Take a file from another cache on this computer, if one has it whole; no network is needed for that."""
+    shared = places.shared()
+    for spot in [cache.root(), *([shared.hub] if shared is not None else [])]:
+        blob = cache.model_folder(planned.name, at=spot) / "blobs" / file.etag
+        try:
+            if spot == planned.place.folder or not cache.matches(blob, file.etag):
+                continue
+        except OSError:  # closed to this person
+            continue
+        shutil.copyfile(blob, part)
+        if cache.matches(part, file.etag):
+            return True
+        part.unlink()
+    return False
 
 
 def _receive(planned: Plan, file: HubFile, part: Path, bar: Any, count: Count) -> str:

@@ -9,9 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pandas as pd
 import pytest
 
-from biollm_widgets.dna import datasets_chapter as chapter
+from biollm_widgets.dna import datasets_file as chapter
 from biollm_widgets.dna.datasets import load_coding_dataset
-from biollm_widgets.dna.datasets_chapter import CHAPTER_LABELS, CHAPTER_ROWS, load_chapter
+from biollm_widgets.dna.datasets_chapter import load_chapter
+from biollm_widgets.dna.datasets_file import CHAPTER_LABELS, CHAPTER_ROWS
 from biollm_widgets.errors import InputError
 from biollm_widgets.models import download as transfer
 
