@@ -137,7 +137,10 @@ class _Model:
         return HubError(self.name, problem.because, problem.remedy, state=state, unreached=unreached)
 
     def fetch(self, planned: Any) -> dict[str, Any]:
-        got = carry_out(planned, progress=sys.stderr.isatty())
+        try:
+            got = carry_out(planned, progress=sys.stderr.isatty())
+        except HubError as problem:
+            raise self.trouble(problem) from problem
         return self.report(got.path, self.target, got.downloaded, got.resumed, got.copied)
 
     def report(

@@ -343,7 +343,7 @@ def _broken_off(planned: Plan, file: HubFile, have: int, trouble: HubError) -> H
     return HubError(
         planned.name,
         f"the download of {file.name} broke off ({because}{kept})",
-        f"run 'biollm fetch {planned.name}' to " + ("go on from there" if have else "try again"),
+        f"run '{planned.place.command} {planned.name}' to " + ("go on from there" if have else "try again"),
     )
 
 

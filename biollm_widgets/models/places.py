@@ -35,12 +35,15 @@ class Place:
         What a sentence calls it.
     larger, other : str
         What to do, as a clause, when the disk is too small and when the folder cannot be written.
+    command : str
+        What fetches into it.
     """
 
     folder: Path
     words: str
     larger: str
     other: str
+    command: str = "biollm fetch"
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class Shared:
 
     def place(self, folder: Path) -> Place:
         """The place of models or of data in it, for whoever fills it."""
-        return Place(folder, "the class's cache", "name a folder on a larger disk", "name a folder of your own")
+        larger, other = "name a folder on a larger disk", "name a folder of your own"
+        return Place(folder, "the class's cache", larger, other, f"biollm fetch --shared {self.folder}")
 
 
 def own() -> Place:

@@ -53,7 +53,7 @@ def room(needs: Iterable[Need]) -> None:
         spare = f", and {in_words(HEADROOM)} to spare," if missing <= free else ""
         place = wanted[0].place
         raise HubError(
-            listed([one.name for one in wanted], last=", "),
+            listed([one.name for one in wanted]),
             f"{'they need' if several else 'it needs'} {in_words(missing)}{spare} where {in_words(free)} are free, in "
             f"{folders(wanted)}",
             f"make room, or {place.larger}",
@@ -99,9 +99,9 @@ def folders(needs: Iterable[Need]) -> str:
     return listed(list(dict.fromkeys(shown(one.place.folder) for one in needs)))
 
 
-def listed(names: Sequence[str], last: str = " and ") -> str:
+def listed(names: Sequence[str]) -> str:
     """Names as words: a, b and c."""
-    return last.join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def _disk(folder: Path) -> int:
