@@ -53,12 +53,13 @@ def command(names: tuple[str, ...], folder: Optional[str], as_json: bool) -> int
       biollm fetch --shared $WORK/class
     """
     shared = None if folder is None else sharing.checked(Path(folder))
-    job = _Job(shared)
+    wanted = _expanded(names)
+    job = _Job(shared, ["fetch", "--shared", str(shared.folder) if shared else "", *(names or [ALL])])
     with _opened(shared):
-        job.do(_expanded(names))
+        job.do(wanted)
     reach = None
-    if shared is not None and sharing.contents(shared):
-        reach = _finish(shared, names, job)
+    if shared is not None and shared.folder.is_dir():
+        reach = _finish(shared, job)
     if as_json:
         models = [entry for entry in job.done if "parameters" in entry]
         data = [entry for entry in job.done if "parameters" not in entry]
@@ -239,8 +240,8 @@ Item = Union[_Model, _Data]
 class _Job:
     """All that is asked for: what came of it, and what went wrong."""
 
-    def __init__(self, shared: Optional[Shared]) -> None:
-        self.shared = shared
+    def __init__(self, shared: Optional[Shared], command: Sequence[str]) -> None:
+        self.shared, self.command = shared, command
         self.done: list[dict[str, Any]] = []
         self.troubles: list[str] = []
 
@@ -253,6 +254,8 @@ class _Job:
         except InputError as problem:
             self.troubles.append(str(problem))
             plans = []
+        if plans and not self.describe():
+            return
         self._announce([one for _, one in plans if one.missing or one.size is None])
         for item, one in plans:
             try:
@@ -265,6 +268,17 @@ class _Job:
             except InputError as problem:
                 self.troubles.append(str(problem))
         self.done = list(reports.values())
+
+    def describe(self) -> bool:
+        """Write into a class's cache what it is: first of all, as that is how it is known for one the next time."""
+        if self.shared is None:
+            return True
+        try:
+            sharing.describe(self.shared, self.command, version("biollm-widgets"))
+        except InputError as problem:
+            self.troubles.append(str(problem))
+            return False
+        return True
 
     def _planned(self, names: Sequence[str], reports: dict[str, dict[str, Any]]) -> list[tuple[Item, Need]]:
         plans: list[tuple[Item, Need]] = []
@@ -334,14 +348,10 @@ def _opened(shared: Optional[Shared]) -> Iterator[None]:
                 sharing.open_up(shared)
 
 
-def _finish(shared: Shared, names: Sequence[str], job: _Job) -> str:
-    """Describe a class's cache, and see who gets there."""
+def _finish(shared: Shared, job: _Job) -> str:
+    """Describe a class's cache as it is now, and see who gets there."""
     with sharing.readable():
-        try:
-            asked = names or (ALL,)
-            sharing.describe(shared, ["fetch", "--shared", str(shared.folder), *asked], version("biollm-widgets"))
-        except InputError as problem:
-            job.troubles.append(str(problem))
+        job.describe()
         closed = sharing.open_up(shared)
     if closed:
         job.troubles.append(

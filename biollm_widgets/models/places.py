@@ -129,8 +129,8 @@ def small_home(folder: Path) -> Optional[str]:
         return None
     return (
         f"HF_HOME is not set, so this goes into {shown(folder)}: a home folder has a small quota on most clusters, and "
-        "the kernel of the lessons looks in $SCRATCH/cache. To put it there, press Ctrl-C, give "
-        "export HF_HOME=$SCRATCH/cache and then the same command again."
+        "the kernel of the lessons looks in $SCRATCH/cache. To put it there, stop this, give "
+        "export HF_HOME=$SCRATCH/cache and start again; what has arrived here stays until you remove it."
     )
 
 

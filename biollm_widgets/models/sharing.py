@@ -24,11 +24,14 @@ from biollm_widgets.models.places import DATA, VARIABLE, Shared
 README = "README.txt"
 _FIRST = "Models and data of a class, for biollm_widgets."
 _OURS = {"hub", DATA, README}
+_NOBODYS = {".DS_Store", ".snapshot", "lost+found"}  # of the disk or the system; neither opened nor in the way
 _READ, _ENTER = 0o444, 0o555  # what all need of a file, and of a folder
 
 
 def checked(folder: Path) -> Shared:
-    """The class's cache in a folder that is new, empty, or was filled before; nothing is made yet.
+    """The class's cache in a folder that is new, empty, or was made here before (its README.txt says so).
+
+    Nothing is made yet. A cache of one's own is not taken, as it may hold models that are not for all.
 
     Raises
     ------
@@ -37,18 +40,18 @@ def checked(folder: Path) -> Shared:
     """
     folder = folder.expanduser().absolute()
     try:
-        names = sorted(entry.name for entry in os.scandir(folder))
+        found = sorted(entry.name for entry in os.scandir(folder))
     except FileNotFoundError:
-        names = []
+        found = []
     except NotADirectoryError:
         raise InputError(f"{folder} is no folder; name a new or an empty one for the class.") from None
     except OSError as problem:
         raise InputError(
             f"{folder} cannot be read ({problem.strerror or problem}); name a folder of your own for the class."
         ) from problem
-    strange = [name for name in names if name not in _OURS]
-    if README in names and not _made_here(folder / README):
-        strange.append(README)
+    names = [name for name in found if name not in _NOBODYS and not name.startswith(".nfs")]
+    mine = _OURS if README in names and _made_here(folder / README) else set()
+    strange = [name for name in names if name not in mine]
     if strange:
         few = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
         raise InputError(
@@ -127,7 +130,7 @@ def describe(shared: Shared, command: Sequence[str], version: str) -> Path:
         "Mend it or add to it with the same command; what is whole stays.",
         "",
         "It holds:",
-        *(f"  {line}" for line in contents(shared)),
+        *(f"  {line}" for line in contents(shared) or ["nothing whole yet; the same command goes on"]),
         "",
         "Learners read from it, and need no right to write here:",
         f"  export {VARIABLE}={shared.folder}",

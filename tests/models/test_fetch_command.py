@@ -144,7 +144,7 @@ def test_without_hf_home_on_a_cluster_the_small_home_is_named_before_the_first_b
     warning = done.stderr.splitlines()[0]
     assert warning.startswith("HF_HOME is not set, so this goes into ~/.cache/")
     assert "a home folder has a small quota on most clusters" in warning
-    assert "give export HF_HOME=$SCRATCH/cache and then the same command again." in warning
+    assert "stop this, give export HF_HOME=$SCRATCH/cache and start again" in warning
     assert done.stderr.count("HF_HOME is not set") == 1
     assert "HF_HOME" not in fetch().stderr  # nothing to come, nothing to warn of
     done = fetch(HF_HOME=str(scratch / "cache"))
@@ -238,6 +238,25 @@ def test_ctrl_c_in_the_middle_of_the_data_keeps_the_part(hub, learner):
     done = learner.biollm("fetch", "coding-data")
     assert done.returncode == 0 and "197 kB of it from an earlier, broken download" in done.stdout
     assert "653 kB needed (197 kB are there already)" in done.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_a_class_cache_is_filled_leaves_one_that_the_same_command_fills(hub, learner, tmp_path):
+    folder = tmp_path / "class"
+    hub.fail("/lfs/", "stall", at=65536 * 3)
+    process = started(learner, "--shared", str(folder), DNABERT2, HF_HUB_DOWNLOAD_TIMEOUT="60")
+    until(lambda: any(seen.sent for seen in hub.requests if seen.path.startswith("/lfs/")))
+    time.sleep(0.7)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in said, said
+    assert "nothing whole yet; the same command goes on" in (folder / "README.txt").read_text()
+    answer = learner.locate(BIOLLM_SHARED_CACHE=str(folder), HF_HUB_OFFLINE="1")
+    assert answer["source"] == "embedded" and "passed over" not in answer["stderr"]
+    hub.heal()
+    done = learner.biollm("fetch", "--shared", str(folder), DNABERT2)
+    assert done.returncode == 0 and "197 kB of it from an earlier, broken download" in done.stdout
+    assert learner.locate(BIOLLM_SHARED_CACHE=str(folder), HF_HUB_OFFLINE="1")["source"] == "shared"
 
 
 def test_a_folder_called_like_a_word_of_ours_is_no_hindrance(hub, learner):

@@ -275,6 +275,19 @@ def test_a_folder_with_anything_else_in_it_is_never_opened_to_all(hub, learner, 
     assert hub.requests == [] and [path.name for path in folder.iterdir()] == ["token"]
 
 
+def test_a_cache_of_ones_own_is_not_opened_to_all(hub, learner):
+    """It may hold models behind a licence, or nobody's business."""
+    put(learner, DNABERT2, learner.home)
+    done = learner.biollm("fetch", "--shared", str(learner.home), DNABERT2)
+    assert done.returncode == 2 and f"{learner.home} holds other things (hub), and a class's" in done.stderr
+
+
+def test_a_folder_that_is_both_is_one_cache(hub, learner, folder):
+    assert fill(learner, folder, DNABERT2, umask=0o022).returncode == 0
+    answer = learner.locate(HF_HOME=str(folder), BIOLLM_SHARED_CACHE=str(folder), HF_HUB_OFFLINE="1")
+    assert answer["source"] == "cache" and "the local cache" in answer["stderr"]
+
+
 def test_what_cannot_be_a_class_cache_is_one_sentence_and_nothing_is_made(hub, learner, place, powerless, may_mount):
     (place / "file").write_text("x")
     (place / "closed").mkdir(mode=0o755)
