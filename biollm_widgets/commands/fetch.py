@@ -20,7 +20,7 @@ from biollm_widgets.models.catalog import CATALOG, find, require
 from biollm_widgets.models.download import Count
 from biollm_widgets.models.fetch import Plan, carry_out, plan
 from biollm_widgets.models.fetch import kept as listing_kept
-from biollm_widgets.models.hub import HubError
+from biollm_widgets.models.hub import HubError, is_name
 from biollm_widgets.models.places import VARIABLE, Place, Shared
 from biollm_widgets.models.room import Need, announce, announce_all, listed, room
 
@@ -52,6 +52,8 @@ def command(names: tuple[str, ...], folder: Optional[str], as_json: bool) -> int
       HF_HOME=$SCRATCH/cache biollm fetch all
       biollm fetch --shared $WORK/class
     """
+    if folder is not None and not folder.strip():
+        raise InputError("--shared names no folder (is a variable of the shell unset?); name a new or an empty one.")
     shared = None if folder is None else sharing.checked(Path(folder))
     wanted = _expanded(names)
     job = _Job(shared, ["fetch", "--shared", str(shared.folder) if shared else "", *(names or [ALL])])
@@ -83,7 +85,7 @@ def _expanded(names: tuple[str, ...]) -> list[str]:
     found: list[str] = []
     for name in names or (ALL,):
         plain = name.strip().lower().replace("_", "-")
-        found += [*both, NAME] if plain == ALL else [NAME if plain == NAME else name]
+        found += [*both, NAME] if plain == ALL else [NAME if plain == NAME else name.strip()]
     return list(dict.fromkeys(found))
 
 
@@ -91,8 +93,10 @@ class _Model:
     """A model that is asked for."""
 
     def __init__(self, asked: str, shared: Optional[Shared]) -> None:
-        if Path(asked).expanduser().is_dir():
+        if asked and Path(asked).expanduser().is_dir():
             raise InputError(f"{asked} is a folder; there is nothing to fetch.")
+        if not is_name(asked):
+            raise InputError(f"{asked!r} is no model's id or name; biollm models lists them.")
         entry = require(asked, "fetch")
         self.asked, self.name = asked, asked if entry is None else entry.id
         self.place = places.own() if shared is None else shared.place(shared.hub)

@@ -77,6 +77,11 @@ class Listing:
     files: tuple[HubFile, ...]
 
 
+def is_name(text: str) -> bool:
+    """Whether this can be the id of a model on the hub, or its name: not a path, no blanks."""
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+|[\w-][\w.-]*", text)) and not text.startswith((".", "~"))
+
+
 def listing(name: str, timeout: float = HUB_TIMEOUT) -> Listing:
     """Ask the hub, once, for the files of a model.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +14,7 @@ from biollm_widgets.models import cache, local
 from biollm_widgets.models.cache import count_in_words, in_words
 from biollm_widgets.models.catalog import CATALOG, Model, find, stand_ins
 from biollm_widgets.models.fetch import fetch
-from biollm_widgets.models.hub import HubError
+from biollm_widgets.models.hub import HubError, is_name
 
 SOURCES = ("auto", "hub", "embedded")
 
@@ -93,7 +92,7 @@ def locate(
                 return _stand_in(model, asked, "named by its folder")
         said = f"{asked}: {_what(_with_config(folder), None, weights)}, from this folder."
         return _say(ModelPath(str(folder), asked, "folder", said))
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w-][\w.-]*", asked) or asked.startswith((".", "~")):
+    if not is_name(asked):
         raise InputError(f"There is no folder {asked}; give a folder with a config.json, or a model's id on the hub.")
 
     entry = find(asked)

@@ -84,6 +84,23 @@ def test_one_that_is_wrong_does_not_keep_the_others(hub, learner):
     assert done.stdout.startswith(f"{DNABERT2} is here, whole and checked")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["../x"], "'../x' is no model's id or name; biollm models lists them."),
+        (["", "a b"], "'' is no model's id or name; biollm models lists them."),
+        (["."], ". is a folder; there is nothing to fetch."),
+        (["ProGen"], "ProGen cannot be loaded here: its weights are for the authors' own code."),
+        (["--shared", ""], "--shared names no folder (is a variable of the shell unset?); name a new or an empty one."),
+    ],
+)
+def test_what_is_no_name_is_a_sentence_and_nothing_is_asked(hub, learner, arguments, sentence):
+    done = learner.biollm("fetch", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"biollm: {sentence}"), done.stderr
+    assert hub.requests == [] and not learner.home.exists()
+
+
 def test_all_sizes_are_summed_before_the_first_byte(hub, learner, may_mount):
     """Each fits alone; together they do not."""
     learner.home.mkdir()
