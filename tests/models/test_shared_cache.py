@@ -221,6 +221,21 @@ def test_a_damaged_file_of_the_class_is_told_and_passed_over(hub, learner, folde
     assert (learner.home / "biollm_widgets" / "data.csv").read_bytes() == hub.files["data.csv"].content
 
 
+def test_a_damaged_copy_of_ones_own_is_mended_from_the_class(hub, learner, folder):
+    """It may be the one that counts, and a byte in its middle shows to `fetch` alone."""
+    put(learner, DNABERT2, learner.home)
+    assert fill(learner, folder, DNABERT2, umask=0o022).returncode == 0
+    blob = learner.blobs() / hub.models[DNABERT2]["pytorch_model.bin"].etag
+    right = blob.read_bytes()
+    blob.write_bytes(right[:1000] + b"?" + right[1001:])
+    fetched = hub.sent(DNABERT2, "pytorch_model.bin")
+    done = learner.biollm("fetch", DNABERT2, BIOLLM_SHARED_CACHE=str(folder))
+    assert done.returncode == 0 and "4.4 MB of it copied from another cache on this computer" in done.stdout, (
+        done.stdout
+    )
+    assert blob.read_bytes() == right and hub.sent(DNABERT2, "pytorch_model.bin") == fetched
+
+
 @pytest.mark.parametrize("closed", ["a file", "a model", "the folder"])
 def test_what_a_learner_may_not_read_is_told_and_passed_over(hub, learner, folder, powerless, closed):
     assert fill(learner, folder, DNABERT2).returncode == 0
@@ -284,8 +299,14 @@ def test_a_cache_of_ones_own_is_not_opened_to_all(hub, learner):
 
 def test_a_folder_that_is_both_is_one_cache(hub, learner, folder):
     assert fill(learner, folder, DNABERT2, umask=0o022).returncode == 0
-    answer = learner.locate(HF_HOME=str(folder), BIOLLM_SHARED_CACHE=str(folder), HF_HUB_OFFLINE="1")
+    both = {"HF_HOME": str(folder), "BIOLLM_SHARED_CACHE": str(folder), "HF_HUB_OFFLINE": "1"}
+    answer = learner.locate(**both)
     assert answer["source"] == "cache" and "the local cache" in answer["stderr"]
+    weights = next(folder.glob("hub/models--*/snapshots/*/pytorch_model.bin")).resolve()
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    answer = learner.locate(**both)
+    assert "pytorch_model.bin in the local cache is damaged" in answer["said"]
+    assert "passed over" not in answer["stderr"]
 
 
 def test_what_cannot_be_a_class_cache_is_one_sentence_and_nothing_is_made(hub, learner, place, powerless, may_mount):
