@@ -156,7 +156,8 @@ def contents(shared: Shared) -> list[str]:
             licence = f", {entry.licence}" if entry is not None and entry.licence else ""
             lines.append(f"{name}, commit {snapshot.name[:12]}, {in_words(cache.size_of(snapshot))}{licence}")
     if shared.data.is_dir():
-        files = (file for file in sorted(shared.data.iterdir()) if file.is_file() and not file.name.startswith("."))
+        shown = (file for file in sorted(shared.data.iterdir()) if not file.name.startswith("."))
+        files = (file for file in shown if file.is_file() and file.suffix != ".sha256")
         lines += [f"{DATA}/{file.name}, {in_words(file.stat().st_size)}" for file in files]
     return lines
 
