@@ -169,9 +169,7 @@ def test_a_disk_or_a_quota_that_is_full_in_the_middle(web, file, monkeypatch, ca
         "open",
         lambda self, mode="r", *rest, **more: Full(self, "a+") if mode == "a+b" else real(self, mode, *rest, **more),
     )
-    with pytest.raises(
-        HubError, match=r"is not in the local cache and the disk \(or your quota\) is full in"
-    ):
+    with pytest.raises(HubError, match=r"is not in the local cache and the disk \(or your quota\) is full in"):
         fetch()
     assert not file.exists()
     frame = load_coding_dataset("chapter", size=100, progress=False)
