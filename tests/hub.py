@@ -122,6 +122,11 @@ class _HubHandler(BaseHTTPRequestHandler):
                 return self.about(match[1], tree=(match[2] or "").startswith("/tree"))
             if match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
                 return self.file(seen, fault, *match.groups())
+            if match := re.fullmatch(r"/files/(.+)", path):
+                stored = self.owner.files.get(match[1])
+                if stored is None:
+                    return self.refuse(404, "")
+                return self.body(seen, fault, stored, {"ETag": f'"{stored.etag}"'})
             if match := re.fullmatch(r"/lfs/([0-9a-f]{64})", path):
                 stored = next(
                     one for files in self.owner.models.values() for one in files.values() if one.sha256 == match[1]
@@ -188,6 +193,8 @@ class _HubHandler(BaseHTTPRequestHandler):
             content, head = gzip.compress(content), {**head, "Content-Encoding": "gzip"}
         start, status = 0, 200
         wanted = re.fullmatch(r"bytes=(\d+)-", seen.range or "")
+        if self.headers.get("If-Range", head.get("ETag")) != head.get("ETag"):
+            wanted = None  # another content than the asker has a part of (RFC 9110, 13.1.5)
         if wanted and not (fault is not None and fault.kind == "no range"):
             start, status = int(wanted[1]), 206
             head = {**head, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
@@ -228,6 +235,8 @@ class _HubHandler(BaseHTTPRequestHandler):
 class Hub(Server):
     """The hub. `models` maps an id to its files; `requests` is what was asked; `fail` switches a fault on.
 
+    `files`, when filled, stand at /files/<name>, as on any web server.
+
     Parameters
     ----------
     models : dict of id to (folder, or dict of file name to bytes)
@@ -241,6 +250,7 @@ class Hub(Server):
             if isinstance(files, Path):
                 files = {file.name: file.read_bytes() for file in sorted(files.iterdir()) if file.is_file()}
             self.models[name] = {path: Stored(content, path.endswith(LARGE)) for path, content in files.items()}
+        self.files: dict[str, Stored] = {}
         self.requests: list[Seen] = []
         self.faults: list[Fault] = []
         self.large_host = ""

@@ -1,4 +1,4 @@
-"""`biollm models`: the models that the lessons name, which of them are on this computer, and what loads here."""
+"""`biollm models`: the models and the data that the lessons name, which of them are on this computer, and where."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from biollm_widgets.models import cache
+from biollm_widgets.models import cache, local, places
 from biollm_widgets.models.cache import count_in_words, in_words, shown
 from biollm_widgets.models.catalog import CATALOG, Model
 
@@ -22,13 +22,18 @@ UNKNOWN = "not known"
 def command(as_json: bool) -> None:
     """List the models of the lessons: size, licence, which commands take them by name, and where they are.
 
-    Nothing is asked of the network. `biollm fetch NAME` downloads a model into the local cache.
+    The data set of the lessons stands below them. Nothing is asked of the network. `biollm fetch NAME` downloads into
+    the local cache, `biollm fetch` all that the lessons need. Where BIOLLM_SHARED_CACHE names the cache of a class,
+    what it holds is shown as well.
     """
     entries = [_entry(model) for model in CATALOG]
+    data = _data()
     if as_json:
-        click.echo(json.dumps({"cache": str(cache.root()), "models": entries}, indent=1))
+        shared = places.shared()
+        about = {"cache": str(cache.root()), "shared": str(shared.folder) if shared else None}
+        click.echo(json.dumps({**about, "models": entries, "data": [data]}, indent=1))
         return
-    click.echo("\n".join(_page(entries)))
+    click.echo("\n".join(_page(entries, data)))
 
 
 def _entry(model: Model) -> dict[str, Any]:
@@ -48,22 +53,55 @@ def _entry(model: Model) -> dict[str, Any]:
 
 
 def _local(model: Model) -> dict[str, Any]:
-    """What the cache has of a model: `state` is "whole", "damaged", "tokenizer", "begun" or "not here"."""
-    where = cache.snapshot(model.id)
-    if where is not None:
-        state = "damaged" if cache.broken(where) else "whole"
-        return {"state": state, "path": str(where), "bytes": cache.size_of(where)}
+    """What there is of a model: `state` is "whole", "damaged", "tokenizer", "begun" or "not here"; `cache` where."""
+    here = local.find(model.id)
+    copy = here.copy or next((copy for copy in local.copies(model.id) if copy.shared is None), None)
+    if copy is not None:
+        return _found("whole" if here.copy else "damaged", copy)
     if (size := cache.begun(model.id)) > 0:
-        return {"state": "begun", "path": None, "bytes": size}
-    if (where := cache.snapshot(model.id, weights=False)) is not None:
-        return {"state": "tokenizer", "path": str(where), "bytes": cache.size_of(where)}
-    return {"state": "not here", "path": None, "bytes": 0}
+        return {"state": "begun", "path": None, "bytes": size, "cache": "own"}
+    if (copy := local.find(model.id, weights=False).copy) is not None:
+        return _found("tokenizer", copy)
+    return {"state": "not here", "path": None, "bytes": 0, "cache": None}
 
 
-def _page(entries: list[dict[str, Any]]) -> list[str]:
+def _found(state: str, copy: local.Copy) -> dict[str, Any]:
+    where = "own" if copy.shared is None else "shared"
+    return {"state": state, "path": str(copy.path), "bytes": cache.size_of(copy.path), "cache": where}
+
+
+def _data() -> dict[str, Any]:
+    """The data set of the lessons, and where it is. It is read only when it is loaded, so that this takes no time."""
+    from biollm_widgets.dna import datasets_file as chapter
+
+    entry: dict[str, Any] = {
+        "name": chapter.NAME,
+        "published": chapter.CHAPTER_URL,
+        "rows": chapter.CHAPTER_ROWS,
+        "licence": None,
+        "local": {"state": "not here", "path": None, "bytes": 0, "cache": None},
+    }
+    shared = places.shared()
+    spots = [("shared", shared.data)] if shared is not None else []
+    for where, folder in [*spots, ("own", chapter.cache_folder())]:
+        file = folder / chapter.file_name()
+        try:
+            if file.is_file():
+                found = {"state": "whole", "path": str(file), "bytes": file.stat().st_size, "cache": where}
+                return {**entry, "local": found}
+        except OSError:  # closed to this person; whoever loads it is told
+            continue
+    if (size := chapter.begun(chapter.cache_folder() / chapter.file_name())) > 0:
+        entry["local"] = {"state": "begun", "path": None, "bytes": size, "cache": "own"}
+    return entry
+
+
+def _page(entries: list[dict[str, Any]], data: dict[str, Any]) -> list[str]:
     heads = ["", "parameters", "size", "licence", "taken by name by", "here"]
     rows = {entry["name"]: _row(entry) for entry in entries}
-    widths = [max(len(row[column]) for row in [heads, *rows.values()]) for column in range(len(heads))]
+    size = in_words(data["local"]["bytes"]) if data["local"]["state"] == "whole" else UNKNOWN
+    row = [data["name"], f"{data['rows']:,} rows", size, UNKNOWN, "fetch", _here({**data, "stand_in": None})]
+    widths = [max(len(row[column]) for row in [heads, row, *rows.values()]) for column in range(len(heads))]
     lines = []
     for alphabet, title in (("dna", "DNA"), ("protein", "Proteins")):
         lines.append(_laid_out([title, *heads[1:]], widths))
@@ -76,6 +114,11 @@ def _page(entries: list[dict[str, Any]]) -> list[str]:
                     about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
                 )
         lines.append("")
+    lines.append(_laid_out(["Data", *[""] * 5], widths))
+    lines.append(_laid_out(row, widths))
+    about = "coding and non-coding DNA, for classify and load_coding_dataset; without it they simulate one and say so"
+    lines += textwrap.wrap(about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    lines.append("")
     closed = [entry for entry in entries if entry["obstacle"]]
     lines.append("Not loaded here:")
     for entry in closed:
@@ -85,7 +128,10 @@ def _page(entries: list[dict[str, Any]]) -> list[str]:
         free = f"; {in_words(cache.free_bytes(cache.root()))} are free there"
     except OSError:  # a folder of somebody else's
         free = ""
-    return [*lines, "", f"The cache is {shown(cache.root())}{free}."]
+    lines += ["", f"The cache is {shown(cache.root())}{free}."]
+    if (shared := places.shared()) is not None:
+        lines.append(f"The class's cache is {shown(shared.folder)} (BIOLLM_SHARED_CACHE); what is in it goes first.")
+    return lines
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
@@ -101,15 +147,16 @@ def _row(entry: dict[str, Any]) -> list[str]:
 
 
 def _here(entry: dict[str, Any]) -> str:
-    local = entry["local"]
-    if local["state"] == "whole":
-        return f"in the cache, {in_words(local['bytes'])}"
+    found = entry["local"]
+    if found["state"] == "whole":
+        where = "the class's cache" if found["cache"] == "shared" else "the cache"
+        return f"in {where}, {in_words(found['bytes'])}"
     words = {
         "damaged": "damaged in the cache: biollm fetch mends it",
-        "begun": f"begun, {in_words(local['bytes'])}",
+        "begun": f"begun, {in_words(found['bytes'])}",
         "tokenizer": "its tokenizer alone",
         "not here": "",
-    }[local["state"]]
+    }[found["state"]]
     if entry["stand_in"]:
         stand_in = f"stand-in, {count_in_words(entry['stand_in']['parameters'])}"
         return f"{stand_in} ({words})" if words else stand_in

@@ -46,18 +46,18 @@ def root() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
-def model_folder(name: str) -> Path:
-    """The folder of one model, there or not."""
-    return root() / f"models--{name.replace('/', '--')}"
+def model_folder(name: str, at: Optional[Path] = None) -> Path:
+    """The folder of one model, there or not, in one's own cache or in the one `at` another place."""
+    return (at or root()) / f"models--{name.replace('/', '--')}"
 
 
-def snapshot(name: str, weights: bool = True) -> Optional[Path]:
+def snapshot(name: str, weights: bool = True, at: Optional[Path] = None) -> Optional[Path]:
     """The newest snapshot in the cache that holds the model (or, without `weights`, its tokenizer); None without one.
 
     The commit of `refs/main` goes first. Where that one holds only a part, as after a tokenizer was asked for alone,
     an older snapshot that holds all is taken.
     """
-    base = model_folder(name)
+    base = model_folder(name, at)
     try:
         found = sorted((base / "snapshots").iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
         main = (base / "refs" / "main").read_text().strip() if (base / "refs" / "main").is_file() else ""
@@ -108,10 +108,10 @@ def size_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def begun(name: str) -> int:
+def begun(name: str, at: Optional[Path] = None) -> int:
     """Bytes of a download that was broken off and can be gone on with."""
     try:
-        return sum(file.stat().st_size for file in (model_folder(name) / "blobs").glob(f"*{PART}"))
+        return sum(file.stat().st_size for file in (model_folder(name, at) / "blobs").glob(f"*{PART}"))
     except OSError:
         return 0
 

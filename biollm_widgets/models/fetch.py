@@ -10,6 +10,7 @@ program finds it there. Code of a repository (`*.py`) is never fetched, nor weig
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable
@@ -17,9 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from biollm_widgets.models import cache, hub
-from biollm_widgets.models.cache import FORMATS, PART, in_words, shown
+from biollm_widgets.models import cache, hub, places
+from biollm_widgets.models.cache import FORMATS, PART, in_words
+from biollm_widgets.models.download import Count, receive
 from biollm_widgets.models.hub import HubError, HubFile, Listing
+from biollm_widgets.models.locks import alone
+from biollm_widgets.models.places import Place
+from biollm_widgets.models.room import announce, room, unwritable
 
 # Config, tokenizer and the licence, at the top of the repository; no model card, no code, no training state.
 SMALL = re.compile(
@@ -30,8 +35,6 @@ WEIGHTS = {
     "safetensors": re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?"),
     "bin": re.compile(r"pytorch_model(-\d{5}-of-\d{5})?\.bin(\.index\.json)?"),
 }
-HEADROOM = 64_000_000  # bytes left free: a disk filled to the last byte cannot save the learner's notebook
-PAUSES = (1.0, 3.0)  # seconds before trying again when nothing came; after that the download is given up
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Plan:
         "safetensors" or "bin"; None when only the tokenizer is wanted.
     size, missing : int
         Bytes of all wanted files, and of what is not in the cache yet.
+    place : Place
+        The cache it goes into.
     """
 
     listing: Listing
@@ -55,10 +60,16 @@ class Plan:
     weights: Optional[str]
     size: int
     missing: int
+    place: Place
 
     @property
     def name(self) -> str:
         return self.listing.name
+
+    @property
+    def base(self) -> Path:
+        """The folder of the model in that cache."""
+        return cache.model_folder(self.name, at=self.place.folder)
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,8 @@ class Fetched:
         Bytes that came over the network for it now; 0 when all was there.
     resumed : int
         Bytes that an earlier, broken download had left.
+    copied : int
+        Bytes that came from another cache on this computer: one's own, or the class's.
     replaced : tuple of str
         Files that were in the cache, but damaged.
     seconds : float
@@ -89,19 +102,22 @@ class Fetched:
     size: int
     downloaded: int
     resumed: int
+    copied: int
     replaced: tuple[str, ...]
     seconds: float
 
 
-def plan(name: str, weights: bool = True) -> Plan:
+def plan(name: str, weights: bool = True, place: Optional[Place] = None, found: Optional[Listing] = None) -> Plan:
     """Ask the hub what the model consists of, and choose: safetensors if it has them, else `.bin`, never both.
+
+    It is for one's own cache unless another `place` is named. With what is `found` elsewhere, the hub is not asked.
 
     Raises
     ------
     HubError
         As `hub.listing`; and when the repository has no weights (or no tokenizer) that transformers could load.
     """
-    found = hub.listing(name)
+    found = found or hub.listing(name)
     files = [file for file in found.files if SMALL.fullmatch(file.name)]
     chosen = None
     if weights:
@@ -120,42 +136,26 @@ def plan(name: str, weights: bool = True) -> Plan:
         raise HubError(
             name, "the hub has no config.json of it, so transformers could not load it", "name another model"
         )
-    have = sum(_arrived(found, file) for file in files)
     size = sum(file.size for file in files)
-    return Plan(found, tuple(files), chosen, size, size - have)
+    place = place or places.own()
+    base = cache.model_folder(name, at=place.folder)
+    have = sum(_arrived(base, found.commit, file) for file in files)
+    return Plan(found, tuple(files), chosen, size, size - have, place)
 
 
-def room(plans: Iterable[Plan]) -> tuple[int, int]:
-    """Bytes that are still to come, and bytes that are free where they go.
-
-    Raises
-    ------
-    HubError
-        When they do not fit.
-    """
-    plans = list(plans)
-    missing = sum(one.missing for one in plans)
-    try:
-        free = cache.free_bytes(cache.root())
-    except OSError as problem:
-        raise _unwritable(problem, ", ".join(one.name for one in plans)) from problem
-    if missing and missing + HEADROOM > free:
-        several = len(plans) > 1
-        spare = f", and {in_words(HEADROOM)} to spare," if missing <= free else ""
-        raise HubError(
-            ", ".join(one.name for one in plans),
-            f"{'they need' if several else 'it needs'} {in_words(missing)}{spare} where {in_words(free)} are free, in "
-            f"{shown(cache.root())}",
-            "make room, or set HF_HOME to a folder on a larger disk",
-            state=f"{'are' if several else 'is'} not in the local cache",
-        )
-    return missing, free
-
-
-def announce(one: Plan, free: int) -> str:
-    """The line that is said before the first byte."""
-    rest = "" if one.missing == one.size else f" ({in_words(one.size - one.missing)} are there already)"
-    return f"{one.name}: {in_words(one.missing)} needed{rest}, {in_words(free)} free in {shown(cache.root())}."
+def kept(name: str) -> Optional[Listing]:
+    """What the hub would list, from a whole copy in one's own cache; None without one that knows its hashes."""
+    snapshot = cache.snapshot(name)
+    if snapshot is None or cache.broken(snapshot):
+        return None
+    files = []
+    for file in sorted(snapshot.rglob("*")):
+        if file.is_file():
+            etag = cache.etag_of(file)
+            if etag is None:
+                return None
+            files.append(HubFile(file.relative_to(snapshot).as_posix(), file.stat().st_size, etag))
+    return Listing(name, snapshot.name, tuple(files))
 
 
 def fetch(name: str, weights: bool = True, *, progress: bool = True) -> Fetched:
@@ -179,9 +179,11 @@ def fetch(name: str, weights: bool = True, *, progress: bool = True) -> Fetched:
         When the hub cannot be asked, the disk is too small or cannot be written, or the download does not end well.
     """
     planned = plan(name, weights)
-    missing, free = room([planned])
-    if missing and weights and progress:  # a tokenizer's few hundred kilobytes are not worth a line
-        print(announce(planned, free), file=sys.stderr)
+    room([planned])
+    if planned.missing and weights and progress:  # a tokenizer's few hundred kilobytes are not worth a line
+        if warning := places.small_home(planned.place.folder):
+            print(warning, file=sys.stderr)
+        print(announce(planned), file=sys.stderr)
     return carry_out(planned, progress=progress)
 
 
@@ -197,11 +199,10 @@ def carry_out(planned: Plan, *, progress: bool = True) -> Fetched:
     from tqdm.auto import tqdm
 
     began = time.perf_counter()
-    base = cache.model_folder(planned.name)
-    count = _Count()
+    base = planned.base
+    count = Count()
     try:
         (base / "blobs").mkdir(parents=True, exist_ok=True)
-        (cache.root() / ".locks" / base.name).mkdir(parents=True, exist_ok=True)
         with tqdm(
             total=planned.size,
             desc=planned.name,
@@ -218,7 +219,7 @@ def carry_out(planned: Plan, *, progress: bool = True) -> Fetched:
     except HubError:
         raise
     except OSError as problem:
-        raise _unwritable(problem, planned.name) from problem
+        raise unwritable(problem, planned.name, planned.place) from problem
     return Fetched(
         planned.name,
         base / "snapshots" / planned.listing.commit,
@@ -226,18 +227,10 @@ def carry_out(planned: Plan, *, progress: bool = True) -> Fetched:
         planned.size,
         count.downloaded,
         count.resumed,
+        count.copied,
         tuple(count.replaced),
         time.perf_counter() - began,
     )
-
-
-class _Count:
-    """What a download did, over all its files."""
-
-    def __init__(self) -> None:
-        self.downloaded = 0
-        self.resumed = 0
-        self.replaced: list[str] = []
 
 
 def _has_weights(files: Iterable[HubFile], kind: str) -> bool:
@@ -245,15 +238,14 @@ def _has_weights(files: Iterable[HubFile], kind: str) -> bool:
     return any(name in names for name in FORMATS[kind])
 
 
-def _places(found: Listing, file: HubFile) -> tuple[Path, Path]:
+def _places(base: Path, commit: str, file: HubFile) -> tuple[Path, Path]:
     """Where the content of a file is kept, and the name that a snapshot gives it."""
-    base = cache.model_folder(found.name)
-    return base / "blobs" / file.etag, base / "snapshots" / found.commit / file.name
+    return base / "blobs" / file.etag, base / "snapshots" / commit / file.name
 
 
-def _arrived(found: Listing, file: HubFile) -> int:
+def _arrived(base: Path, commit: str, file: HubFile) -> int:
     """Bytes of a file that are in the cache already, whole or in part; the content is checked later."""
-    blob, pointer = _places(found, file)
+    blob, pointer = _places(base, commit, file)
     part = blob.with_name(f"{file.etag}{PART}")
     for path in (blob, pointer, part):
         try:
@@ -265,13 +257,12 @@ def _arrived(found: Listing, file: HubFile) -> int:
     return 0
 
 
-def _bring(planned: Plan, file: HubFile, bar: Any, count: _Count) -> None:
+def _bring(planned: Plan, file: HubFile, bar: Any, count: Count) -> None:
     """One file into the cache, checked, whoever else may be fetching it at the same time."""
-    from huggingface_hub.utils import WeakFileLock
-
-    blob, pointer = _places(planned.listing, file)
-    # The client's own lock, so that a class that shares a cache, or four processes of torchrun, fetch once.
-    with WeakFileLock(cache.root() / ".locks" / blob.parents[1].name / f"{file.etag}.lock"):
+    blob, pointer = _places(planned.base, planned.listing.commit, file)
+    # The lock of the hub's client, so that two learners with one cache, or four processes of torchrun, fetch once.
+    lock = planned.place.folder / ".locks" / planned.base.name / f"{file.etag}.lock"
+    with alone(lock, f"{file.name} of {planned.name}"):
         # Where links cannot be made (Windows, some disks) the content itself stands in the snapshot.
         for there in (blob, pointer):
             if there.exists():
@@ -282,6 +273,12 @@ def _bring(planned: Plan, file: HubFile, bar: Any, count: _Count) -> None:
                 there.unlink()
                 count.replaced.append(file.name)
         part = blob.with_name(f"{file.etag}{PART}")
+        if _copy(planned, file, part):
+            bar.update(file.size)
+            count.copied += file.size
+            part.replace(blob)
+            _link(blob, pointer)
+            return
         if part.exists() and part.stat().st_size > file.size:
             part.unlink()
         for attempt in (1, 2):
@@ -300,46 +297,44 @@ def _bring(planned: Plan, file: HubFile, bar: Any, count: _Count) -> None:
         _link(blob, pointer)
 
 
-def _receive(planned: Plan, file: HubFile, part: Path, bar: Any, count: _Count) -> str:
-    """Download what `part` lacks, trying again while something comes, and return the hash of the whole."""
-    hasher = cache.hasher_for(file.etag, file.size)
+def _copy(planned: Plan, file: HubFile, part: Path) -> bool:
+    """Take a file from another cache on this computer, if one has it whole; no network is needed for that."""
+    shared = places.shared()
+    for spot in [cache.root(), *([shared.hub] if shared is not None else [])]:
+        blob = cache.model_folder(planned.name, at=spot) / "blobs" / file.etag
+        try:
+            if spot == planned.place.folder or not cache.matches(blob, file.etag):
+                continue
+        except OSError:  # closed to this person
+            continue
+        shutil.copyfile(blob, part)
+        if cache.matches(part, file.etag):
+            return True
+        part.unlink()
+    return False
+
+
+def _receive(planned: Plan, file: HubFile, part: Path, bar: Any, count: Count) -> str:
+    """Download what `part` lacks, and return the hash of the whole."""
+
+    def failed(problem: Optional[BaseException], have: int, last: bool) -> None:
+        trouble = hub.explain(problem or TimeoutError(), planned.name)
+        if not trouble.passing:
+            raise trouble from problem
+        if last:
+            raise _broken_off(planned, file, have, trouble) from problem
+
     with part.open("a+b") as out:
-        out.seek(0)
-        while chunk := out.read(1 << 20):
-            hasher.update(chunk)
-        have = out.tell()
-        bar.update(have)
-        count.resumed += have
-        fruitless = 0
-        while have < file.size:
-            before = have
-            problem: Optional[BaseException] = None
-            try:
-                with hub.content(planned.name, planned.listing.commit, file, have) as (start, chunks):
-                    if start != have:  # a server that cannot begin in the middle: all over again
-                        bar.update(-have)
-                        out.truncate(0)
-                        have, hasher = 0, cache.hasher_for(file.etag, file.size)
-                    for chunk in chunks:
-                        chunk = chunk[: file.size - have]
-                        out.write(chunk)
-                        hasher.update(chunk)
-                        have += len(chunk)
-                        count.downloaded += len(chunk)
-                        bar.update(len(chunk))
-            except hub.network_problems() as one:
-                problem = one
-            if have == file.size:
-                break
-            trouble = hub.explain(problem or TimeoutError(), planned.name)
-            if not trouble.passing:
-                raise trouble from problem
-            fruitless = 0 if have > before else fruitless + 1
-            if fruitless == len(PAUSES):
-                raise _broken_off(planned, file, have, trouble) from problem
-            out.flush()
-            time.sleep(PAUSES[fruitless])
-    return str(hasher.hexdigest())
+        return receive(
+            out,
+            file.size,
+            lambda: cache.hasher_for(file.etag, file.size),
+            lambda start: hub.content(planned.name, planned.listing.commit, file, start),
+            hub.network_problems(),
+            failed,
+            bar,
+            count,
+        )
 
 
 def _broken_off(planned: Plan, file: HubFile, have: int, trouble: HubError) -> HubError:
@@ -348,22 +343,7 @@ def _broken_off(planned: Plan, file: HubFile, have: int, trouble: HubError) -> H
     return HubError(
         planned.name,
         f"the download of {file.name} broke off ({because}{kept})",
-        f"run 'biollm fetch {planned.name}' to " + ("go on from there" if have else "try again"),
-    )
-
-
-def _unwritable(problem: OSError, name: str) -> HubError:
-    where = shown(cache.root())
-    if cache.no_room(problem):
-        return HubError(
-            name,
-            f"the disk (or your quota) is full in {where}",
-            "make room, or set HF_HOME to a folder on a larger disk; what has arrived is kept",
-        )
-    return HubError(
-        name,
-        f"the cache {where} cannot be written ({problem.strerror or problem})",
-        "set HF_HOME to a folder of your own",
+        f"run '{planned.place.command} {planned.name}' to " + ("go on from there" if have else "try again"),
     )
 
 

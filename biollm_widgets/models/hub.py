@@ -29,13 +29,24 @@ class HubError(InputError):
         The reason as a clause: "the hub does not answer".
     passing : bool
         Whether trying again at once makes sense.
+    unreached : {"", "off", "silent"}
+        Whether the server was not reached at all, as the network is switched off here or nothing answers: then all that
+        is asked of it fails alike.
     """
 
     def __init__(
-        self, name: str, because: str, remedy: str, *, state: str = "is not in the local cache", passing: bool = False
+        self,
+        name: str,
+        because: str,
+        remedy: str,
+        *,
+        state: str = "is not in the local cache",
+        passing: bool = False,
+        unreached: str = "",
     ) -> None:
         super().__init__(f"{name} {state} and {because}; {remedy}.")
         self.name, self.because, self.remedy, self.passing = name, because, remedy, passing
+        self.unreached = unreached
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,11 @@ class Listing:
     name: str
     commit: str
     files: tuple[HubFile, ...]
+
+
+def is_name(text: str) -> bool:
+    """Whether this can be the id of a model on the hub, or its name: not a path, no blanks."""
+    return bool(re.fullmatch(r"[\w.-]+/[\w.-]+|[\w-][\w.-]*", text)) and not text.startswith((".", "~"))
 
 
 def listing(name: str, timeout: float = HUB_TIMEOUT) -> Listing:
@@ -161,8 +177,9 @@ def explain(problem: BaseException, name: str) -> HubError:
     if isinstance(problem, HubError):
         return problem
     status = getattr(getattr(problem, "response", None), "status_code", None)
-    passing = False
+    passing, unreached = False, ""
     if isinstance(problem, OfflineModeIsEnabled):
+        unreached = "off"
         because, remedy = "the hub is switched off here (HF_HUB_OFFLINE)", "unset HF_HUB_OFFLINE, or give a folder"
     elif isinstance(problem, GatedRepoError):
         because = "the hub wants you to accept its licence and log in first"
@@ -186,10 +203,11 @@ def explain(problem: BaseException, name: str) -> HubError:
         remedy = "open a page in a browser first, or give a folder"
     elif isinstance(problem, network_problems()):
         because, remedy, passing = "the hub does not answer", "check the connection, or give a folder", True
+        unreached = "silent"
     elif isinstance(problem, OSError) and problem.filename:  # the client looks for a token beside the cache
         because = f"{problem.filename} cannot be read ({problem.strerror})"
         remedy = "set HF_HOME to a folder of your own"
     else:
         first = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
         because, remedy = f"asking the hub failed ({first})", "check the connection, or give a folder"
-    return HubError(name, because, remedy, passing=passing)
+    return HubError(name, because, remedy, passing=passing, unreached=unreached)

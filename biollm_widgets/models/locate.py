@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Optional
 
 from biollm_widgets import news
 from biollm_widgets.errors import InputError
-from biollm_widgets.models import cache
+from biollm_widgets.models import cache, local
 from biollm_widgets.models.cache import count_in_words, in_words
 from biollm_widgets.models.catalog import CATALOG, Model, find, stand_ins
 from biollm_widgets.models.fetch import fetch
-from biollm_widgets.models.hub import HubError
+from biollm_widgets.models.hub import HubError, is_name
 
 SOURCES = ("auto", "hub", "embedded")
 
@@ -30,7 +29,7 @@ class ModelPath(str):
     name : str
         What was asked for.
     source : str
-        "folder", "cache", "hub" or "embedded".
+        "folder", "shared" (the cache of a class), "cache", "hub" or "embedded".
     said : str
         The line that was printed: which model this is, how many parameters, how much disk.
     """
@@ -58,8 +57,9 @@ def locate(
     name : str or path
         A folder with a `config.json`, an id on the hub, or a name of the catalog (`biollm models`), such as DNABERT-2.
     source : {"auto", "hub", "embedded"}, optional
-        "auto" takes an explicit folder, else the local Hugging Face cache, else the hub if it answers within five
-        seconds, else the embedded stand-in. "hub" never takes the stand-in, "embedded" takes nothing else.
+        "auto" takes an explicit folder, else the class's cache (BIOLLM_SHARED_CACHE), else the local Hugging Face
+        cache, else the hub if it answers within five seconds, else the embedded stand-in. "hub" never takes the
+        stand-in, "embedded" takes nothing else. A copy of one's own of the commit that the class has goes before it.
         Unless given, the environment variable BIOLLM_MODELS decides, else "auto".
     weights : bool, default True
         Without them, config and tokenizer are enough: a few hundred kilobytes instead of gigabytes.
@@ -92,7 +92,7 @@ def locate(
                 return _stand_in(model, asked, "named by its folder")
         said = f"{asked}: {_what(_with_config(folder), None, weights)}, from this folder."
         return _say(ModelPath(str(folder), asked, "folder", said))
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w-][\w.-]*", asked) or asked.startswith((".", "~")):
+    if not is_name(asked):
         raise InputError(f"There is no folder {asked}; give a folder with a config.json, or a model's id on the hub.")
 
     entry = find(asked)
@@ -104,11 +104,11 @@ def locate(
         return _stand_in(entry, asked, "as asked")
 
     known = asked if entry is None else entry.id
-    cached = cache.snapshot(known, weights)
-    damaged = cache.broken(cached) if cached is not None and weights else None
-    if cached is not None and damaged is None:
-        said = f"{known}: {_what(cached, entry, weights)}, from the local cache."
-        return _say(ModelPath(str(cached), asked, "cache", said))
+    here = local.find(known, weights)
+    damaged = here.damaged
+    if here.copy is not None:
+        said = f"{known}: {_what(here.copy.path, entry, weights)}, from {here.copy.where}."
+        return _say(ModelPath(str(here.copy.path), asked, "cache" if here.copy.shared is None else "shared", said))
     try:
         got = fetch(known, weights)
     except HubError as problem:

@@ -8,15 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pandas as pd
 import pytest
+from chapter import chapter_like
 
-from biollm_widgets.dna import datasets
-from biollm_widgets.dna.datasets import CHAPTER_LABELS, CHAPTER_ROWS, load_chapter, load_coding_dataset
+from biollm_widgets.dna import datasets_file
+from biollm_widgets.dna.datasets import load_coding_dataset
+from biollm_widgets.dna.datasets_chapter import load_chapter
+from biollm_widgets.dna.datasets_file import CHAPTER_LABELS, CHAPTER_ROWS
 from biollm_widgets.errors import InputError
-
-
-def chapter_like(ones=CHAPTER_LABELS[1], zeros=CHAPTER_LABELS[0], header="DNA_sequence,Target", sequence="ACGTACGTA"):
-    """A file with the chapter's shape: its rows, its columns, its labels."""
-    return (header + "\n" + f"{sequence}C,1\n" * ones + f"{sequence}g,0\n" * zeros).encode()
+from biollm_widgets.models import download as transfer
 
 
 @pytest.fixture
@@ -24,8 +23,11 @@ def server():
     """A web server on this machine; `answers` maps a path to what is done with a request."""
 
     class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.do_GET()
+
         def do_GET(self):
-            self.server.asked.append(self.path)
+            self.server.asked.append(f"{self.command} {self.path}")
             answer = self.server.answers.get(self.path)
             if answer is None:
                 self.send_error(404)
@@ -49,6 +51,8 @@ def sends(content, announced=None, wait=0.0):
         request.send_response(200)
         request.send_header("Content-Length", str(len(content) if announced is None else announced))
         request.end_headers()
+        if request.command == "HEAD":
+            return
         request.wfile.write(content)
         request.wfile.flush()
         time.sleep(wait)
@@ -62,25 +66,28 @@ def cache(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("BIOLLM_SHARED_CACHE", raising=False)
+    monkeypatch.setattr(transfer, "PAUSES", (0.01, 0.01))
     monkeypatch.setenv("BIOLLM_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 def cached(folder):
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    """What stands there under a name of its own: no part, no lock."""
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.exists() else []
 
 
 @pytest.mark.network
 def test_the_chapters_file_is_downloaded_once_checked_and_kept(server, cache, capsys, monkeypatch):
     server.answers["/data.csv"] = sends(chapter_like())
-    monkeypatch.setattr(datasets, "CHAPTER_URL", f"{server.url}/data.csv")
+    monkeypatch.setattr(datasets_file, "CHAPTER_URL", f"{server.url}/data.csv")
     frame = load_coding_dataset(progress=False)
     assert frame.shape == (CHAPTER_ROWS, 2) and frame["Target"].value_counts().to_dict() == CHAPTER_LABELS
     assert frame["DNA_sequence"].iloc[-1] == "ACGTACGTAG"  # upper case
     assert frame.attrs["simulated"] is False
-    assert cached(cache) == ["data.csv"]
+    assert cached(cache) == ["data.csv", "data.csv.sha256"]
     again = load_coding_dataset("chapter", size=1000, progress=False)
-    assert server.asked == ["/data.csv"]
+    assert server.asked == ["HEAD /data.csv", "GET /data.csv"]
     assert again.shape == (1000, 2) and again["Target"].mean() == pytest.approx(0.30186, abs=0.001)
     assert again.index.nunique() == 1000 and not again.index.is_monotonic_increasing
     assert again.attrs["source"] == str(cache / "data.csv")
@@ -132,7 +139,7 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(server, cache, caps
 
 
 def test_without_a_connection_auto_simulates_and_says_so_and_chapter_refuses(monkeypatch, capsys, cache):
-    monkeypatch.setattr(datasets, "CHAPTER_URL", "http://127.0.0.1:9/data.csv")  # the discard port: nobody listens
+    monkeypatch.setattr(datasets_file, "CHAPTER_URL", "http://127.0.0.1:9/data.csv")  # the discard port: nobody listens
     frame = load_coding_dataset(size=200, progress=False)
     assert frame.attrs["simulated"] is True and len(frame) == 200
     said = capsys.readouterr().err
@@ -145,7 +152,7 @@ def test_without_a_connection_auto_simulates_and_says_so_and_chapter_refuses(mon
 @pytest.mark.network
 @pytest.mark.parametrize(("name", "value"), [("HF_HUB_OFFLINE", "1"), ("BIOLLM_MODELS", "embedded")])
 def test_the_offline_switches_keep_auto_off_the_web(server, monkeypatch, capsys, name, value):
-    monkeypatch.setattr(datasets, "CHAPTER_URL", f"{server.url}/data.csv")
+    monkeypatch.setattr(datasets_file, "CHAPTER_URL", f"{server.url}/data.csv")
     monkeypatch.setenv(name, value)
     assert load_coding_dataset(size=20).attrs["simulated"]
     assert server.asked == []
@@ -210,10 +217,10 @@ def test_a_sample_larger_than_the_file_or_no_number_is_refused(shared_data, tmp_
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
-    assert datasets.cache_folder() == tmp_path / "cache"
+    assert datasets_file.cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("BIOLLM_CACHE")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    assert datasets.cache_folder() == tmp_path / "hf" / "biollm_widgets"
+    assert datasets_file.cache_folder() == tmp_path / "hf" / "biollm_widgets"
     monkeypatch.delenv("HF_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert datasets.cache_folder() == tmp_path / "xdg" / "biollm_widgets"
+    assert datasets_file.cache_folder() == tmp_path / "xdg" / "biollm_widgets"

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from chapter import chapter_like
+from hub import Hub, Stored
+from learner import CODE, DNABERT2, PROTGPT2, Learner
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from biollm_widgets.models.dnabert2 import DNABert2Config
@@ -65,3 +68,52 @@ def batch() -> dict[str, Any]:
     ids = torch.randint(5, 64, (3, 9), generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([[1] * 9, [1] * 5 + [0] * 4, [1] + [0] * 8])
     return {"input_ids": ids.masked_fill(mask == 0, 3), "attention_mask": mask}
+
+
+@pytest.fixture(scope="session")
+def repositories(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> dict[str, dict[str, bytes]]:
+    """DNABERT-2 and ProtGPT2 as the hub has them, small and with random weights, and what must never be asked for."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    def read(folder: Path) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    code = dict.fromkeys(CODE, b"raise SystemExit('remote code was run')\n")
+    dnabert2 = {
+        **read(shared_data / "dnabert2_tokenizer"),
+        **read(shared_data / "dnabert2_reference" / "model"),
+        **code,
+        ".gitattributes": b"*.bin filter=lfs\n",
+        "README.md": b"# DNABERT-2\n",
+        "LICENSE": b"Apache License\n",
+        "generation_config.json": b'{"_from_model_config": true}',
+    }
+    folder = tmp_path_factory.mktemp("protgpt2")
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0))
+    model.save_pretrained(folder)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    tokenizer = read(shared_data / "protgpt2_tokenizer")
+    tokenizer.pop("config.json")
+    protgpt2 = {
+        **read(folder),
+        **tokenizer,
+        "tf_model.h5": b"tf",
+        "flax_model.msgpack": b"flax",
+        "onnx/model.onnx": b"onnx",
+        "README.md": b"# ProtGPT2\n",
+    }
+    return {DNABERT2: dnabert2, PROTGPT2: protgpt2}
+
+
+@pytest.fixture
+def hub(repositories):
+    with Hub(repositories) as hub:
+        hub.files["data.csv"] = Stored(chapter_like(), large=False)
+        yield hub
+
+
+@pytest.fixture
+def learner(tmp_path, hub):
+    return Learner(tmp_path / "hf", hub.url)

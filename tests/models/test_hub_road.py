@@ -8,134 +8,21 @@ is a process of its own, with the environment a learner would have.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import pytest
-from hub import Hub, Proxy
+from hub import Proxy
+from learner import CODE, DNABERT2, LOCATE, PROTGPT2
 
-DNABERT2, PROTGPT2 = "zhihan1996/DNABERT-2-117M", "nferruz/ProtGPT2"
-ROOT = Path(__file__).resolve().parents[2]
-CODE = ("bert_layers.py", "bert_padding.py", "configuration_bert.py", "flash_attn_triton.py")
 # Big enough to be cut in the middle of chunks of 64 KiB.
 CUT = 40 * 65536
 
 pytestmark = pytest.mark.network
-
-LOCATE = """
-import json, sys
-from biollm_widgets.errors import InputError
-from biollm_widgets.models.locate import locate
-name, source, weights = json.loads(sys.argv[1])
-try:
-    path = locate(name, source, weights=weights)
-    print(json.dumps({"path": path, "source": path.source, "said": path.said}))
-except InputError as problem:
-    print(json.dumps({"sentence": str(problem)}))
-"""
-
-
-@pytest.fixture(scope="module")
-def repositories(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> dict[str, dict[str, bytes]]:
-    """DNABERT-2 and ProtGPT2 as the hub has them, small and with random weights, and what must never be asked for."""
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    def read(folder: Path) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-    code = dict.fromkeys(CODE, b"raise SystemExit('remote code was run')\n")
-    dnabert2 = {
-        **read(shared_data / "dnabert2_tokenizer"),
-        **read(shared_data / "dnabert2_reference" / "model"),
-        **code,
-        ".gitattributes": b"*.bin filter=lfs\n",
-        "README.md": b"# DNABERT-2\n",
-        "LICENSE": b"Apache License\n",
-        "generation_config.json": b'{"_from_model_config": true}',
-    }
-    folder = tmp_path_factory.mktemp("protgpt2")
-    torch.manual_seed(0)
-    model = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=0))
-    model.save_pretrained(folder)
-    torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    tokenizer = read(shared_data / "protgpt2_tokenizer")
-    tokenizer.pop("config.json")
-    protgpt2 = {
-        **read(folder),
-        **tokenizer,
-        "tf_model.h5": b"tf",
-        "flax_model.msgpack": b"flax",
-        "onnx/model.onnx": b"onnx",
-        "README.md": b"# ProtGPT2\n",
-    }
-    return {DNABERT2: dnabert2, PROTGPT2: protgpt2}
-
-
-@pytest.fixture
-def hub(repositories):
-    with Hub(repositories) as hub:
-        yield hub
-
-
-@dataclass
-class Learner:
-    """Someone with an empty cache, who sees what the commands print."""
-
-    home: Path
-    endpoint: str
-
-    def environment(self, **changes: str) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-        for key in ("HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "BIOLLM_MODELS", "HF_HUB_CACHE"):
-            kept.pop(key, None)
-        return {
-            **kept,
-            "HF_ENDPOINT": self.endpoint,
-            "HF_HOME": str(self.home),
-            "HF_HUB_DOWNLOAD_TIMEOUT": "1",
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(ROOT),
-            **changes,
-        }
-
-    def run(self, *command: str, before: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
-        whole = [sys.executable, *command]
-        if before:  # a mount of its own goes away with the process
-            whole = ["unshare", "-m", "sh", "-c", f'{before} && exec "$@"', "sh", *whole]
-        done = subprocess.run(
-            whole, env=self.environment(**changes), capture_output=True, text=True, timeout=120, cwd=self.home.parent
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    def biollm(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "biollm_widgets.cli", *arguments, **options)
-
-    def locate(
-        self, name: str = DNABERT2, source: Optional[str] = None, weights: bool = True, **options: Any
-    ) -> dict[str, Any]:
-        done = self.run("-c", LOCATE, json.dumps([name, source, weights]), **options)
-        assert done.returncode == 0, done.stderr
-        return {**json.loads(done.stdout), "stderr": done.stderr}
-
-    def blobs(self, name: str = DNABERT2) -> Path:
-        return self.home / "hub" / f"models--{name.replace('/', '--')}" / "blobs"
-
-    def parts(self) -> list[Path]:
-        return list(self.blobs().glob("*.incomplete"))
-
-
-@pytest.fixture
-def learner(tmp_path, hub):
-    return Learner(tmp_path / "hf", hub.url)
 
 
 def stands_in(answer: dict[str, Any], because: str) -> None:
