@@ -58,7 +58,7 @@ def test_the_array_grades_in_two_parts_that_are_put_into_the_gradebook_once(
     ways = {"1": {"BIOLLM_IMAGE": str(tmp_path / "image.sif")}, "2": {}}  # in a container, and on the path
     jobs = [cluster.start(file, SLURM_ARRAY_TASK_ID=number, **way) for number, way in ways.items()]
     for job in jobs:
-        out, said = job.communicate(timeout=500)
+        _, said = job.communicate(timeout=500)
         assert job.returncode == 0, said
     assert len(cluster.called("apptainer")) == 1
     assert rows(course, *names) == []  # parts write nothing into the gradebook
@@ -67,7 +67,7 @@ def test_the_array_grades_in_two_parts_that_are_put_into_the_gradebook_once(
     merging.write_text(line)
     for expected in ("3 submissions were put into the gradebook, 0 are", "0 submissions were put"):
         done = cluster.start(merging)
-        out, said = done.communicate(timeout=300)
+        _, said = done.communicate(timeout=300)
         assert done.returncode == 0 and expected in said, said
     assert all(sum(row[2] or 0 for row in rows(course, name)) == FULL for name in names)
 

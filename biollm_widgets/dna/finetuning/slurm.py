@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,14 +37,15 @@ def script(given: Sequence[str], nodes: int) -> str:
     read_splits(str(own.data_path))
     if "output_dir" not in flags:
         raise InputError("--output_dir is missing; name a folder that every node sees, such as $SCRATCH/coding_model.")
-    output = Path(os.path.abspath(Path(str(training.output_dir)).expanduser()))
+    here = Path.cwd()
+    output = here / Path(str(training.output_dir)).expanduser()
     # A job begins in another folder, and the second part of a run in another hour: every place is named in full.
     places = {"data_path": str(own.data_path), "output_dir": str(output)}
     places["progress"] = own.progress or str(output / "progress.jsonl")
     if (folder := Path(own.model_name_or_path).expanduser()).is_dir():
         places["model_name_or_path"] = str(folder)
     for name, place in places.items():
-        flags[name] = os.path.abspath(Path(place).expanduser())
+        flags[name] = str(here / Path(place).expanduser())
     words: list[str] = []
     for name, value in flags.items():
         words += [f"--{name}", *(value if isinstance(value, list) else [] if value is True else [str(value)])]
@@ -63,7 +63,8 @@ def script(given: Sequence[str], nodes: int) -> str:
 #SBATCH --open-mode=append
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@300
-# Vista: nodes with a GPU, one each, are in the queue gh. Change it, the time and the container to what your cluster has.
+# Vista: nodes with a GPU, one each, are in the queue gh. Change it and the time to what your cluster has and the run
+# needs. BIOLLM_IMAGE names another container.
 #SBATCH --partition=gh
 
 # {nodes} process{"es" * (nodes > 1)}, a step takes {a_step} sequences. Hand it in: sbatch finetune.slurm
