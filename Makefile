@@ -8,13 +8,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # What the learners' cluster holds (the Day4-pt-251 kernel), beside the newest of everything in .venv.
 DAY4 := .venv-day4
+# The cluster's Python is 3.10: make matrix DAY4_PYTHON=python3.10, where there is one with a torch.
+DAY4_PYTHON ?= $(PYTHON)
+# For which `make wheels` asks.
+PYTHONS := 3.10 3.11 3.12 3.13 3.14
 # A Jupyter server whose front end of anywidget is older than the kernel's: the browser tests start one.
 OTHER_FRONT_END := $(VENV)/anywidget-0.9.21
 TYPESCRIPT := 7.0.2
 TSC := $(VENV)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
 SOURCES := biollm_widgets training benchmarks docs tests
 
-.PHONY: help lab test quick check check-javascript corpus matrix constraints benchmarks pictures embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
+.PHONY: help lab test quick check check-javascript corpus matrix constraints wheels benchmarks docs pictures dist embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
 
 help:
 	@echo "make lab           install into .venv and open JupyterLab on the first lesson"
@@ -23,12 +27,15 @@ help:
 	@echo "make check         style and types alone"
 	@echo "make corpus        every hostile submission through the grader (about seven minutes; make test runs a part)"
 	@echo "make matrix        the quick tests on transformers 4.50.3 (the cluster's versions) and on the newest"
+	@echo "make wheels        ask the registry whether every package has a wheel for aarch64 (takes a connection)"
 	@echo "make benchmarks    every figure that the README quotes (about an hour)"
+	@echo "make docs          the pages in docs/reference, from the docstrings"
 	@echo "make pictures      the pictures in docs/images, taken in JupyterLab (needs a Chromium)"
 	@echo "make embedded-dna GENOME=file.fna.gz    pretrain the embedded DNA model anew (an hour or two)"
 	@echo "make embedded-dna-table GENOME=file.fna.gz CODING=file.csv    measure it again for its README"
 	@echo "make embedded-protein PROTEINS='a.fasta.gz b.fasta.gz'    pretrain the embedded protein model anew (an hour and a half)"
 	@echo "make embedded-protein-table PROTEINS='...'    measure it again for its README"
+	@echo "make dist          the wheel, in dist/, of what is committed"
 	@echo "make constraints   resolve constraints.txt again (needs uv)"
 
 $(VENV)/bin/python:
@@ -44,7 +51,7 @@ $(VENV)/.dev: pyproject.toml setup.cfg constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(DAY4)/.dev: pyproject.toml setup.cfg constraints-day4.txt
-	$(PYTHON) -m venv $(DAY4)
+	$(DAY4_PYTHON) -m venv $(DAY4)
 	$(DAY4)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-day4.txt -e '.[finetune,matrix]'
 	touch $@
 
@@ -95,6 +102,20 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.protein_panel
 	$(BIN)/python -m benchmarks.grading
 
+docs: $(VENV)/.dev
+	$(BIN)/python -m docs.reference
+
+# Nothing is downloaded but what the registry says of each package; it takes a connection. 2.28 is the C library of
+# Debian 10 and newer: the container's, of Ubuntu 22.04, is newer.
+wheels: $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet uv
+	@for python in $(PYTHONS); do \
+		$(BIN)/uv pip compile pyproject.toml --extra lab --extra finetune --extra grading --python-version $$python \
+			--python-platform aarch64-manylinux_2_28 --only-binary :all: --no-header --no-annotate --quiet \
+			--upgrade --output-file $(VENV)/wheels.txt || exit 1; \
+		echo "Python $$python on aarch64: a wheel for each of $$(wc -l < $(VENV)/wheels.txt) packages."; \
+	done
+
 pictures: $(VENV)/.dev
 	$(BIN)/python -m docs.pictures
 
@@ -119,6 +140,12 @@ constraints: $(VENV)/bin/python
 		--constraint $(VENV)/torch.txt --no-header --no-annotate --quiet -o $(VENV)/resolved.txt
 	{ echo "# What the tests ran with, for Python 3.10 and newer; made by 'make constraints'."; \
 	  grep -vE '^(nvidia|cuda|triton)' $(VENV)/resolved.txt; } > constraints.txt
+
+# From a copy of what git tracks, as from a clean clone: leftovers of the working tree do not get in.
+dist: $(VENV)/.dev
+	rm -rf build/clone && mkdir -p build/clone
+	git archive HEAD | tar -x -C build/clone
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist build/clone
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

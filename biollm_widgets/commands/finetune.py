@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import sys
-from typing import Any
+from typing import Any, Optional
 
 import click
 
@@ -20,7 +20,7 @@ Writes checkpoints to OUTPUT_DIR and the result to OUTPUT_DIR/results/RUN_NAME/e
 checkpoint was tested. Ctrl-C saves a checkpoint after the step at hand; the same command then goes on from there.
 Without a GPU: --rung head (seconds), top (a few times quicker than full) or lora.
 Several GPUs or processes: torchrun --nproc_per_node N -m biollm_widgets.cli finetune ...; a step then takes N times
---per_device_train_batch_size sequences.
+--per_device_train_batch_size sequences. Several nodes of a cluster: --slurm N prints the job.
 """
 MORE = "Any other flag of transformers.TrainingArguments (--lr_scheduler_type, --max_steps, --bf16, ...) works as well."
 
@@ -36,7 +36,13 @@ class Helped(click.Command):
             with formatter.section(section):
                 formatter.write_dl(rows)
         with formatter.section("Output"):
-            formatter.write_dl([("--json", "print the result as JSON"), ("--help", "show this page")])
+            formatter.write_dl(
+                [
+                    ("--json", "print the result as JSON"),
+                    ("--slurm N", "print a job script for Slurm that trains on N nodes with these flags, and end"),
+                    ("--help", "show this page"),
+                ]
+            )
         formatter.write_paragraph()
         formatter.write_text(MORE)
 
@@ -47,13 +53,19 @@ class Helped(click.Command):
     context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.option("--json", "as_json", is_flag=True, hidden=True)
+@click.option("--slurm", "nodes", type=click.IntRange(1), hidden=True)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
-def command(words: tuple[str, ...], as_json: bool) -> Any:
+def command(words: tuple[str, ...], as_json: bool, nodes: Optional[int]) -> Any:
     flags = read_words(list(words))
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
     # Answers a wrong flag before the seconds that torch takes to load, where that can be.
     if not flags:
         raise InputError("--data_path is missing; biollm finetune --help lists the flags.")
+    if nodes is not None:
+        from biollm_widgets.dna.finetuning.slurm import script
+
+        click.echo(script(words, nodes), nl=False)
+        return 0
     from biollm_widgets.dna.finetuning.train import finetune
     from biollm_widgets.runs.stopping import Stopped
 
