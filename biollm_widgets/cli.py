@@ -13,6 +13,7 @@ from biollm_widgets.errors import InputError
 # The verb and its line in `biollm --help`; the module is commands/<verb>.py and is imported only when it is used.
 VERBS = {
     "lab": "Put the lessons into a folder and open JupyterLab on the first.",
+    "kernel": "Install the kernel Day4-pt-251 for Jupyter, or check that one works.",
     "tokenize": "Show how a tokenizer cuts sequences into tokens.",
     "embed": "Turn DNA sequences into vectors, one a sequence.",
     "classify": "Predict labels from embeddings, against honest baselines.",

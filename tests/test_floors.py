@@ -19,8 +19,8 @@ PACKAGE = ROOT / "biollm_widgets"
 # From the ground up. Rooms of one floor do not know each other; a room imports from its own and from floors below.
 FLOORS = [
     ["errors", "news"],
-    ["files", "kernels", "pictures", "recall", "scores", "slurm"],
-    ["sequences"],
+    ["files", "pictures", "recall", "scores", "slurm"],
+    ["kernels", "lessons", "sequences"],
     ["tokenization"],
     ["models"],
     ["runs"],

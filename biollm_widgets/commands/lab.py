@@ -3,76 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
+import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import Any
+from typing import Optional
 
 import click
 
+from biollm_widgets.commands.kernel import in_words
 from biollm_widgets.errors import InputError
-from biollm_widgets.files import whole_file
+from biollm_widgets.kernels import vista
+from biollm_widgets.kernels.install import NAME, install
+from biollm_widgets.kernels.trial import names
+from biollm_widgets.lessons import FIRST, Put, put, shipped, shipped_lessons
 
-FIRST = "start_here.ipynb"
-
-
-def shipped_lessons() -> list[Path]:
-    """The lessons that came with the package: from the checkout it runs from, or from where pip put them.
-
-    Raises
-    ------
-    InputError
-        When there are none, which means that the installation is not whole.
-    """
-    checkout = Path(__file__).resolve().parents[2] / "lessons"
-    found = sorted(checkout.glob("**/*.ipynb")) if checkout.is_dir() else []
-    if not found:
-        try:
-            recorded = files("biollm-widgets") or []
-        except PackageNotFoundError:
-            recorded = []
-        paths = [
-            Path(str(file.locate())).resolve()
-            for file in recorded
-            if file.suffix == ".ipynb" and "lessons" in file.parts
-        ]
-        # With `pip install --target` the record names another place than the one where the files are put.
-        beside = Path(__file__).resolve().parents[2] / "share" / "biollm_widgets" / "lessons"
-        found = sorted({path for path in [*paths, *beside.glob("**/*.ipynb")] if path.is_file()})
-    if not any(path.name == FIRST for path in found):
-        raise InputError("The lessons are missing from this installation; install biollm-widgets again.")
-    return found
-
-
-def put(lesson: Path, folder: Path) -> tuple[Path, str]:
-    """Put one lesson into `folder` unless a file of its name is there; say in a sentence what was done.
-
-    A lesson that the learner has, in whatever state, is left as it is. If the shipped one has other text or code than
-    what the learner started from or has now, it is put beside it as `<name>.new.ipynb`, and an older one of that name,
-    which nobody was asked to work in, is replaced.
-    """
-    target = folder / lesson.name
-    if not target.exists():
-        with whole_file(target) as part:
-            part.write_bytes(lesson.read_bytes())
-        return target, f"{target}: new."
-    if _cells(target) == _cells(lesson):
-        return target, f"{target}: yours, kept."
-    beside = target.with_suffix(".new.ipynb")
-    with whole_file(beside) as part:
-        part.write_bytes(lesson.read_bytes())
-    return target, f"{target}: yours, kept; the lesson as it ships lies beside it as {beside.name}."
-
-
-def _cells(path: Path) -> Any:
-    """What a person reads in a notebook: its cells without outputs, counters and metadata. None if it is broken."""
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
-    except (ValueError, KeyError, TypeError, OSError):
-        return None
+TILES = "JUPYTER_APP_LAUNCHER_PATH"  # where jupyter_app_launcher looks besides Jupyter's own folders; one folder only
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -82,8 +28,16 @@ def _cells(path: Path) -> Any:
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="The port for JupyterLab; unless given, it picks a free one."
 )
+@click.option("--diff", is_flag=True, help="Show in full what is other in a newer lesson.")
+@click.option(
+    "--take", metavar="LESSON", multiple=True,
+    help="Take the newer lesson of this name; yours is kept as LESSON.mine.ipynb. Can be given several times.",
+)  # fmt: skip
 @click.pass_context
-def command(ctx: click.Context, folder: Path, no_open: bool, no_browser: bool, port: int | None) -> None:
+def command(
+    ctx: click.Context, folder: Path, no_open: bool, no_browser: bool, port: Optional[int], diff: bool,
+    take: tuple[str, ...],
+) -> None:  # fmt: skip
     """Put the lessons into FOLDER (biollm-lessons unless given) and open JupyterLab on the first.
 
     Lessons that are already there stay as they are, so the command can be given again every day.
@@ -93,21 +47,101 @@ def command(ctx: click.Context, folder: Path, no_open: bool, no_browser: bool, p
         raise InputError(f"{folder} is no folder; name the folder first, as in: biollm lab biollm-lessons {folder}")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; name a folder for the lessons.")
-    first = folder / FIRST
-    for lesson in shipped_lessons():
-        target, said = put(lesson, folder)
-        click.echo(said)
-        if target.name == FIRST:
-            first = target
+    lessons = shipped_lessons()
+    taken = _taken(take, lessons)
+    if not no_open:
+        if importlib.util.find_spec("jupyterlab") is None:
+            raise InputError("JupyterLab is not installed here; install it with: pip install 'biollm-widgets[lab]'")
+        _make_kernel_available()
+    # On TACC's cluster the lessons ask for its container: the server's own Python there has none of the packages.
+    kernel = _listed(NAME) if vista.on_vista() else None
+    for lesson in lessons:
+        done = put(lesson, folder, lesson.name in taken, kernel)
+        click.echo(_said(done, folder, diff))
     if no_open:
         return
-    if importlib.util.find_spec("jupyterlab") is None:
-        raise InputError("JupyterLab is not installed here; install it with: pip install 'biollm-widgets[lab]'")
-    arguments = [sys.executable, "-m", "jupyterlab", str(first)]
+    if words := _models_in_words():
+        click.echo(words)
+    _show_tiles()
+    arguments = [sys.executable, "-m", "jupyterlab", str(folder / FIRST)]
     if no_browser:
         arguments.append("--no-browser")
     if port is not None:
         arguments += ["--port", str(port)]
     arguments += ctx.args
+    sys.stdout.flush()  # what is in the buffer would be lost
     # The server takes this process's place, so that Ctrl-C and signals reach it and nothing stands between.
     os.execv(sys.executable, arguments)
+
+
+def _taken(take: tuple[str, ...], lessons: list[Path]) -> set[str]:
+    """The file names of the lessons to take, given with or without their ending."""
+    known = [lesson.name for lesson in lessons]
+    wanted = {name if name.endswith(".ipynb") else f"{name}.ipynb" for name in take}
+    if unknown := sorted(wanted - {*known}):
+        there = ", ".join(Path(name).stem for name in known)
+        raise InputError(f"There is no lesson {Path(unknown[0]).stem}; there are: {there}.")
+    return wanted
+
+
+def _said(done: Put, folder: Path, diff: bool) -> str:
+    """What became of a lesson, in a line; for a newer one also what differs and how to take it."""
+    if done.state == "new":
+        return f"{done.target}: new."
+    if done.state == "kept" or done.beside is None:
+        return f"{done.target}: yours, kept."
+    if done.state == "taken":
+        lines = [f"{done.target}: the newer lesson; yours is kept beside it as {done.beside.name}."]
+    else:
+        lines = [f"{done.target}: yours, kept; the lesson as it ships lies beside it as {done.beside.name}."]
+    lines += [f"  {clause}" for clause in done.words or ["what differs cannot be said: yours is no whole notebook"]]
+    if diff:
+        lines += done.diff
+    if done.state == "newer":
+        again = shlex.join(["biollm", "lab", str(folder), "--take", done.target.stem])
+        lines.append(f"  To take it (yours stays as {done.target.stem}.mine.ipynb): {again}")
+    return "\n".join(lines)
+
+
+def _listed(name: str) -> Optional[str]:
+    """The name under which Jupyter lists a kernel, in its own spelling; None where there is none."""
+    try:
+        return next((one for one in names() if one.lower() == name.lower()), None)
+    except InputError:
+        return None
+
+
+def _make_kernel_available() -> None:
+    """Make the kernel of the course where there is none, and say so; without it JupyterLab opens all the same."""
+    if _listed(NAME):
+        return
+    try:
+        click.echo(in_words(install()))
+    except InputError as problem:
+        click.echo(f"No kernel {NAME} could be made. {problem}")
+        click.echo(f"JupyterLab opens all the same, with this Python ({sys.executable}).")
+
+
+def _models_in_words() -> str:
+    """One line where the published models are not here, so that nobody waits for them."""
+    from biollm_widgets.models import cache
+    from biollm_widgets.models.catalog import CATALOG
+
+    absent = [
+        model.name
+        for model in CATALOG
+        if model.stand_in is not None and model.on_hub and cache.snapshot(model.id) is None
+    ]
+    if not absent:
+        return ""
+    return (
+        f"Not on this computer: {' and '.join(absent)}. The lessons use the small models that came with the package; "
+        "they need neither internet nor a GPU."
+    )
+
+
+def _show_tiles() -> None:
+    """Let the launcher of this one server show tiles for the lessons: elsewhere their files would not be found."""
+    tiles = shipped("launcher", ".yaml")
+    if tiles and importlib.util.find_spec("jupyter_app_launcher") is not None:
+        os.environ.setdefault(TILES, str(tiles[0].parent))
