@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from biollm_widgets.diagnosis.findings import GROUPS, Finding
+from biollm_widgets.diagnosis.findings import GROUPS, Finding, settle
 from biollm_widgets.diagnosis.probing import SECONDS, run_all
 from biollm_widgets.diagnosis.report import Report, report
 
@@ -42,6 +42,7 @@ def doctor(seconds: float = SECONDS) -> Report:
         all that is needed works. Nothing is changed on this computer, and nothing is asked of the network but whether
         the hub of models answers.
     """
+    settle()
     probes = []
     for group in GROUPS:
         name, what = _ROOMS[group]

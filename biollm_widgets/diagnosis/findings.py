@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
+from biollm_widgets import news
 from biollm_widgets.models.cache import shown as _with_home
-from biollm_widgets.news import in_kernel
 
 FINE, NOTE, BROKEN = "fine", "note", "broken"
 STATES = (BROKEN, NOTE, FINE)  # the worst first
@@ -65,18 +65,31 @@ class Finding:
         }
 
 
-# A command is written for where the person is: a terminal, or a cell of a notebook.
+# A command is written for where the person is: a terminal, or a cell of a notebook. That is settled once, before the
+# probes run side by side: one of them may be just importing IPython when another asks.
+_in_notebook = False
+
+
+def settle() -> None:
+    """Find out whether this is a cell of a notebook; for the thread that a person waits for."""
+    global _in_notebook
+    _in_notebook = news.in_kernel()
+
+
+def in_notebook() -> bool:
+    """Whether the findings are for a cell of a notebook."""
+    return _in_notebook
 
 
 def terminal(*words: Union[str, Path]) -> str:
     """A command line, quoted for a POSIX shell."""
     line = shlex.join(str(word) for word in words)
-    return f"!{line}" if in_kernel() else line
+    return f"!{line}" if in_notebook() else line
 
 
 def variable(name: str, value: Union[str, Path]) -> str:
     """The line that sets an environment variable; `$NAME` in the value stays open for the shell in a terminal."""
-    if in_kernel():
+    if in_notebook():
         return f"%env {name}={os.path.expandvars(value)}"
     quoted = f'"{value}"' if "$" in str(value) else shlex.quote(str(value))
     return f"export {name}={quoted}"
@@ -84,12 +97,12 @@ def variable(name: str, value: Union[str, Path]) -> str:
 
 def unset(name: str) -> str:
     """The line that forgets an environment variable."""
-    return f"import os; os.environ.pop({name!r}, None)" if in_kernel() else f"unset {name}"
+    return f"import os; os.environ.pop({name!r}, None)" if in_notebook() else f"unset {name}"
 
 
 def how_set() -> str:
     """What is to be said beside `variable` and `unset`: when they take effect."""
-    if in_kernel():
+    if in_notebook():
         return "restart the kernel and run this as its first cell (and set it where the kernel is started)"
     return "set it before Jupyter starts, in this terminal or for good in ~/.bashrc"
 

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from biollm_widgets.diagnosis import packages
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, shown, terminal
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, shown, terminal
 from biollm_widgets.diagnosis.servers import Server, all_servers
-from biollm_widgets.news import in_kernel
 
 GROUP = "front end"
 
@@ -53,10 +52,10 @@ class Extension:
 
 def wanted() -> list[Extension]:
     """The extensions, with the versions that this package's widgets ask the page for."""
-    try:
-        from biollm_widgets.widgets.base import FRONT_END as versions
-    except ImportError:  # no anywidget for this Python: packages.py says so, and the page wants it all the same
-        versions = ">=0.9.0 <1"
+    # Read and not imported: it would import anywidget, which may be what is missing, and IPython, which makes a folder.
+    text = (Path(__file__).parents[1] / "widgets" / "base.py").read_text(encoding="utf-8")
+    told = re.search(r'^FRONT_END = "([^"]+)"', text, re.M)
+    versions = told[1] if told else ""
     return [
         Extension("anywidget", "anywidget", ",".join(versions.split()), "saved pictures in place of live widgets"),
         # Version 5 is the one that goes with ipywidgets 8 (its changelog, "Migrating from 7 to 8").
@@ -81,7 +80,7 @@ def look() -> Iterator[Finding]:
         )
         return
     runs = any(server.runs for server in servers)
-    if in_kernel() and not runs:
+    if in_notebook() and not runs:
         yield Finding(
             "front-end-running",
             GROUP,
@@ -139,6 +138,11 @@ def one_extension(server: Server, extension: Extension, worst: str) -> Finding:
                 "If the widgets show, nothing is to be done; if not, run biollm doctor in a terminal of the server."
             )
             return Finding(f"{extension.id}-unseen", GROUP, NOTE, sentence, remedy)
+    if not version and first is not None:
+        # It lists its folders anew for every page, so it is not that the copy came later.
+        sentence = f"{where} does not give its pages the front end of {extension.package} that is in {shown(first[0])}."
+        remedy = "Its settings (labextensions_path) name other folders: change them, or ask who looks after it."
+        return Finding(extension.id, GROUP, worst, sentence, remedy)
     if not version:
         remedy, command = how_to_bring(server, extension, None)
         sentence = f"{where} has no front end of {extension.package}, so a page shows {extension.without}."

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Optional
 
-from biollm_widgets.diagnosis.findings import FINE, NOTE, Finding, terminal
+from biollm_widgets.diagnosis.findings import FINE, NOTE, Finding, shown, terminal
 from biollm_widgets.diagnosis.front_end import copies_of
 from biollm_widgets.diagnosis.servers import Server
 
 GROUP = "grading"
 FORMGRADER = "nbgrader.server_extensions.formgrader"
+_WHOLE, _PARTS = "jupyter_server_config.json", "jupyter_server_config.d"
 _SECONDS = 3.5
 # In a process of its own: it forks, and a notebook's process has threads.
 _ISOLATION = """
@@ -50,33 +53,68 @@ def pages(server: Server) -> Iterator[Finding]:
             NOTE,
             "JupyterLab here has no front end of nbgrader, so there is no 'Create Assignment' beside a notebook.",
             "Install nbgrader again into the environment of JupyterLab:",
-            terminal(sys.executable, "-m", "pip", "install", "--force-reinstall", "--no-deps", "nbgrader"),
+            reinstall(),
         )
-    if not enabled(server, FORMGRADER):
+    on, file = enabled(server, FORMGRADER)
+    if on:
+        yield Finding("formgrader", GROUP, FINE, "formgrader on")
+        return
+    sentence = "The formgrader of nbgrader is not switched on in the Jupyter server here"
+    if file is not None and file.parent.name != _PARTS:
         yield Finding(
             "formgrader",
             GROUP,
             NOTE,
-            "The formgrader of nbgrader is not switched on in the Jupyter server here.",
-            "Switch it on, then start JupyterLab again:",
-            terminal(sys.executable, "-m", "jupyter", "server", "extension", "enable", "--user", FORMGRADER),
+            f"{sentence}: {shown(file)} says so.",
+            f"Take {FORMGRADER} out of jpserver_extensions in that file, then start JupyterLab again.",
         )
-    else:
-        yield Finding("formgrader", GROUP, FINE, "formgrader on")
+        return
+    if file is None:
+        yield Finding(
+            "formgrader",
+            GROUP,
+            NOTE,
+            f"{sentence}: its settings are missing.",
+            "Install nbgrader again into the environment of JupyterLab, then start it again:",
+            reinstall(),
+        )
+        return
+    # The command switches on only what is listed in the folder of settings that it writes to.
+    own = server.prefix in file.parents
+    yield Finding(
+        "formgrader",
+        GROUP,
+        NOTE,
+        f"{sentence}: {shown(file)} says so.",
+        "Switch it on, then start JupyterLab again:",
+        terminal(
+            *(sys.executable, "-m", "jupyter_server.extension.serverextension", "enable"),
+            *("--sys-prefix" if own else "--user", FORMGRADER),
+        ),
+    )
 
 
-def enabled(server: Server, extension: str) -> bool:
-    """Whether the server's settings switch an extension on: `jupyter_server_config.json`, and the folder `.d` of it."""
-    state = False
-    for folder in reversed(server.config_paths):  # the strongest last
-        parts = sorted((folder / "jupyter_server_config.d").glob("*.json"))
-        for file in [*parts, folder / "jupyter_server_config.json"]:
-            try:
-                told = json.loads(file.read_text(encoding="utf-8"))["ServerApp"]["jpserver_extensions"]
-                state = bool(told.get(extension, state))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
-                continue
-    return state
+def reinstall() -> str:
+    """The line that brings what belongs to nbgrader outside its package."""
+    return terminal(sys.executable, "-m", "pip", "install", "--force-reinstall", "--no-deps", "nbgrader")
+
+
+def enabled(server: Server, extension: str) -> tuple[bool, Optional[Path]]:
+    """Whether the server's settings switch an extension on, and the file that decides it.
+
+    As jupyter_server does it (`find_server_extensions`): what `jupyter_server_config.json` says counts; where it says
+    nothing, what the files in the folder `.d` beside it say. Of both, the strongest folder of settings first.
+    """
+    for parts in (False, True):
+        for folder in server.config_paths:
+            files = sorted((folder / _PARTS).glob("*.json"), reverse=True) if parts else [folder / _WHOLE]
+            for file in files:
+                try:
+                    told = json.loads(file.read_text(encoding="utf-8"))["ServerApp"]["jpserver_extensions"]
+                    return bool(told[extension]), file
+                except (OSError, ValueError, KeyError, TypeError):
+                    continue
+    return False, None
 
 
 def isolation() -> Finding:
@@ -92,7 +130,8 @@ def isolation() -> Finding:
     if verdict == "can":
         return Finding("isolation", GROUP, FINE, f"notebooks kept apart by {rest}")
     if verdict == "cannot":
-        return _apart(rest.partition("(")[2].partition(")")[0] or rest)
+        reasons = re.search(r"\((.*?)\): ", rest)  # of its sentence, the part that is about this computer
+        return _apart(reasons[1] if reasons else rest)
     last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
     return _apart(last[:200])
 

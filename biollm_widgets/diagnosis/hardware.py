@@ -68,9 +68,9 @@ def gpu(cuda: Optional[str], torch: Optional[str]) -> Iterator[Finding]:
             "torch-build",
             GROUP,
             NOTE,
-            f"There is an NVIDIA GPU, but torch {torch} was built for the processor alone, so the GPU is not used.",
-            f"Install a torch that was built for CUDA{also}; the page 'Start locally' of pytorch.org gives the line for "
-            f"driver {rows[0][3]}.",
+            f"There is an NVIDIA GPU, but torch {torch} was built for the processor alone and does not use it.",
+            f"Install a torch that was built for CUDA{also}; the page 'Start locally' of pytorch.org gives the line "
+            f"for driver {rows[0][3]}.",
         )
         return
     oldest = OLDEST_DRIVER.get(int(cuda.partition(".")[0]))

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biollm_widgets.diagnosis import places
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, shown, terminal, variable
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, shown, terminal, variable
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.catalog import CATALOG, Model
 from biollm_widgets.models.fetch import HEADROOM
-from biollm_widgets.news import in_kernel
 
 GROUP = "models"
 # What a repository may hold besides the weights that are read: the same numbers for other libraries.
@@ -172,4 +171,4 @@ def _same_disk(disk: str, folder: Path) -> bool:
 def fetch(*names: str) -> str:
     """The line that fetches models."""
     line = shlex.join(["biollm", "fetch", *names])
-    return f"!{line}" if in_kernel() else line
+    return f"!{line}" if in_notebook() else line

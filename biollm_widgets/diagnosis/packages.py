@@ -10,8 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Optional
 
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, terminal
-from biollm_widgets.news import in_kernel
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, terminal
 
 OWN = "biollm-widgets"
 GROUP = "packages"
@@ -116,7 +115,7 @@ def bad_together() -> Iterator[Finding]:
 def pip(*requirements: str, python: Optional[str] = None) -> str:
     """The line that installs packages into this Python (or another one), as this person may."""
     options = [] if python or _may_write_here() else ["--user"]
-    if in_kernel() and python is None:
+    if in_notebook() and python is None:
         quoted = [f'"{one}"' if any(mark in one for mark in "<>!=~ ;") else one for one in requirements]
         return " ".join(["%pip install", *options, *quoted])
     return terminal(python or sys.executable, "-m", "pip", "install", *options, *requirements)

@@ -21,6 +21,7 @@ from biollm_widgets.models.fetch import HEADROOM
 GROUP = "places"
 MOUNTS = Path("/proc/self/mounts")
 _BLOCK = 65536  # bytes written to find out whether a quota lets anything be written
+_NUMBER = re.compile(r"\d+\*?")
 _NEARLY = 0.95  # of a quota
 
 
@@ -262,16 +263,13 @@ def parse_quota(text: str) -> list[Quota]:
     """Rows: disk, kilobytes used (a star where too many), soft and hard limit; a long name has a line of its own."""
     made, name = [], ""
     for line in text.splitlines():
-        found = re.match(r"\s*(\S+)?\s+(\d+)\*?\s+(\d+)\s+(\d+)\s", f"{line} ")
-        if found and (found[1] or name):
-            limits = [int(found[3]), int(found[4])]
-            limit = min((one for one in limits if one), default=0)
-            if limit:
-                made.append(Quota(found[1] or name, int(found[2]) * 1024, limit * 1024))
-            name = ""
-        else:
-            words = line.split()
-            name = words[0] if len(words) == 1 else ""
+        words = line.split()
+        if words and not _NUMBER.fullmatch(words[0]):
+            name, words = words[0], words[1:]
+        numbers = [int(word.rstrip("*")) for word in words[:3] if _NUMBER.fullmatch(word)]
+        limit = min((one for one in numbers[1:] if one), default=0)
+        if name and len(numbers) == 3 and limit:
+            made.append(Quota(name, numbers[0] * 1024, limit * 1024))
     return made
 
 
