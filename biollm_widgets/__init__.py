@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from biollm_widgets.checks import check
     from biollm_widgets.checks.predictions import outcome, predict
+    from biollm_widgets.diagnosis import doctor
     from biollm_widgets.dna.classification import classify
     from biollm_widgets.dna.datasets import load_coding_dataset
     from biollm_widgets.dna.embedding import embed
@@ -58,6 +59,7 @@ _HOMES = {
     "classify": "dna.classification",
     "clean_dna": "sequences",
     "clean_protein": "sequences",
+    "doctor": "diagnosis",
     "embed": "dna.embedding",
     "explore": "protein.generation",
     "finetune": "dna.finetuning",
@@ -95,6 +97,7 @@ __all__ = [
     "classify",
     "clean_dna",
     "clean_protein",
+    "doctor",
     "embed",
     "explore",
     "finetune",

@@ -25,6 +25,7 @@ VERBS = {
     "feedback": "Write what each learner gets back.",
     "export": "Points for a spreadsheet or Canvas, and a report on the class.",
     "models": "List the models of the lessons, and which of them are on this computer.",
+    "doctor": "Say what works here, what does not, and what to do about it.",
     "fetch": "Download models ahead, with size against free disk first.",
 }
 

@@ -27,6 +27,7 @@ FLOORS = [
     ["dna", "protein"],
     ["checks"],
     ["widgets", "grading"],
+    ["diagnosis"],
     ["commands"],
     ["cli"],
     [""],  # the package itself: its lazy public names reach every floor, so no floor asks it for one
@@ -206,7 +207,7 @@ def test_everything_below_the_widgets_loads_without_jupyter() -> None:
     names = [
         "biollm_widgets" + (f".{name}" if name else "")
         for name in modules()
-        if HEIGHT[name.split(".")[0]] < HEIGHT["widgets"] or name.split(".")[0] in ("commands", "cli", "")
+        if HEIGHT[name.split(".")[0]] < HEIGHT["widgets"] or name.split(".")[0] in ("diagnosis", "commands", "cli", "")
     ]
     code = "import sys\nfrom importlib import import_module\n"
     code += "for name in ('IPython', 'ipywidgets', 'anywidget', 'jupyterlab', 'notebook', 'nbgrader'):\n"

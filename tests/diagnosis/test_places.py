@@ -1,0 +1,135 @@
+"""Variables, folders, disks and quotas that are wrong, and right after the line that is printed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from biollm_widgets.diagnosis import places
+
+from .rooms import look, surroundings
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="The commands are for a POSIX shell.")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+def test_an_ordinary_laptop_has_nothing_to_be_told(home):
+    found = look("places", surroundings(home))
+    assert {one["state"] for one in found.values()} == {"fine"}
+    assert found["scratch"]["sentence"] == "SCRATCH is not set (only a cluster has it)"
+
+
+def test_scratch_unset_on_the_cluster_is_broken_until_it_is_set(home, tmp_path):
+    environ = surroundings(home, TACC_SYSTEM="vista")
+    found = look("places", environ)["scratch"]
+    assert found["state"] == "broken" and "SCRATCH is not set" in found["sentence"]
+    assert found["command"].startswith("export SCRATCH=/scratch/")
+    # The folder that is proposed is the cluster's; here it is one that there is.
+    line = f"export SCRATCH={tmp_path}"
+    after = look("places", environ, line)
+    assert after["scratch"]["state"] == "fine"
+    assert after["hf-home"]["state"] == "note"  # models would go to the small home
+    assert look("places", environ, line, after["hf-home"]["command"])["hf-home"]["state"] == "fine"
+
+
+def test_a_scratch_that_is_not_there_is_a_note_on_a_laptop_and_the_line_mends_it(home):
+    environ = surroundings(home, SCRATCH="/no/such/disk")
+    (home / ".cache" / "huggingface").mkdir(parents=True)
+    found = look("places", environ)["scratch"]
+    assert found["state"] == "note" and "/no/such/disk, which is not there" in found["sentence"]
+    assert look("places", environ, found["command"])["scratch"]["state"] == "fine"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("$SCRATCH/cache", "a variable that nobody has filled in"),
+        ("None/cache", "made of a variable that was not set"),
+        ("cache", "no full path"),
+        ("/cache", "made of SCRATCH while that was not set"),
+    ],
+)
+def test_an_hf_home_that_leads_to_nowhere_is_broken_until_it_is_named_for_good(home, value, words):
+    environ = surroundings(home, HF_HOME=value)
+    found = look("places", environ)["hf-home"]
+    assert found["state"] == "broken" and words in found["sentence"]
+    after = look("places", environ, found["command"])["hf-home"]
+    assert (after["state"], after["sentence"]) == ("fine", "models in ~/.cache/huggingface/hub (HF_HOME)")
+
+
+def test_a_read_only_home_is_broken_until_its_folders_are_named_elsewhere(home, may_mount):
+    environ = surroundings(home)
+    shut = {"wrapped_in": ("unshare", "-m"), "first": f"mount --bind {home} {home} && mount -o remount,ro,bind {home}"}
+    found = look("places", environ, **shut)
+    wrong = {key: one for key, one in found.items() if key.startswith("unwritable")}
+    assert set(wrong) == {f"unwritable-{name}" for name in ("jupyter", "cache", "matplotlib", "ipython")}
+    assert wrong["unwritable-jupyter"]["state"] == "broken"
+    assert "~/.local/share/jupyter cannot be written (read-only file system)" in wrong["unwritable-jupyter"]["sentence"]
+    after = look("places", environ, *(one["command"] for one in wrong.values()), **shut)
+    assert not any(key.startswith("unwritable") for key in after)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_without_the_right_to_write_is_told_as_well(home):
+    environ = surroundings(home)
+    home.chmod(0o555)
+    try:
+        found = look("places", environ)
+        assert "permission denied" in found["unwritable-jupyter"]["sentence"]
+    finally:
+        home.chmod(0o755)
+
+
+def test_a_full_disk_is_broken_until_something_is_deleted(home, may_mount):
+    environ = surroundings(home)
+    # A disk in memory with room for no notebook; what fills it is named by the line that is printed.
+    fill = f"mount -t tmpfs -o size=80m tmpfs {home} && mkdir {home}/old && head -c 79m /dev/zero > {home}/old/film"
+    shut = {"wrapped_in": ("unshare", "-m"), "first": fill}
+    found = look("places", environ, **shut)["disk-full"]
+    assert found["state"] == "broken" and "The disk of ~ is full" in found["sentence"]
+    listed = f"{found['command']} | cut -f2 | grep -qx {home}/old"
+    after = look("places", environ, listed, f"rm -r {home}/old", **shut)
+    assert "disk-full" not in after and "disk" in after
+
+
+LFS = """Disk quotas for usr alice (uid 1000):
+      Filesystem  kbytes   quota   limit   grace   files   quota   limit   grace
+        {disk} {used}  23000000 25000000       -  120000  200000  300000       -
+uid 1000 is using default file quota setting
+"""
+
+
+@pytest.mark.parametrize(("used", "state"), [("1000000", "fine"), ("22500000", "note"), ("24990000*", "broken")])
+def test_a_quota_is_read_and_told_when_it_is_nearly_used(home, used, state):
+    environ = surroundings(home)
+    program = home / "bin" / "lfs"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{LFS.format(disk=home, used=used)}END\n")
+    program.chmod(0o755)
+    found = look("places", environ)[f"quota-{home}"]
+    assert found["state"] == state
+    assert "of your 23.55 GB" in found["sentence"]
+    if state != "fine":
+        program.write_text(program.read_text().replace(used, "1000"))  # something was deleted
+        assert look("places", environ)[f"quota-{home}"]["state"] == "fine"
+
+
+def test_rows_of_quota_are_read_with_long_names_stars_and_no_limits():
+    text = """Disk quotas for user alice (uid 1000):
+     Filesystem   blocks   quota   limit   grace   files   quota   limit   grace
+/dev/sda1         9000*   8000   10000   6days      10       0       0
+nfs.example.edu:/export/home/a/very/long/name/of/a/disk
+                   500     1000    2000              10       0       0
+/dev/sdb1         77      0       0                 1        0       0
+"""
+    first, second = places.parse_quota(text)
+    assert (first.disk, first.used, first.limit, first.left) == ("/dev/sda1", 9000 * 1024, 8000 * 1024, 0)
+    assert second.disk.endswith("/of/a/disk") and second.left == 500 * 1024
+    assert places.parse_quota("") == [] and places.parse_quota("quota: not found\n") == []
