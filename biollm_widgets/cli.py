@@ -26,7 +26,7 @@ VERBS = {
     "export": "Points for a spreadsheet or Canvas, and a report on the class.",
     "models": "List the models of the lessons, and which of them are on this computer.",
     "doctor": "Say what works here, what does not, and what to do about it.",
-    "fetch": "Download models ahead, with size against free disk first.",
+    "fetch": "Download models and data ahead, also for a whole class, with size against free disk first.",
 }
 
 

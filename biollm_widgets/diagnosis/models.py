@@ -11,7 +11,7 @@ from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_no
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.catalog import CATALOG, Model
-from biollm_widgets.models.fetch import HEADROOM
+from biollm_widgets.models.room import HEADROOM
 
 GROUP = "models"
 # What a repository may hold besides the weights that are read: the same numbers for other libraries.

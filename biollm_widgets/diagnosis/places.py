@@ -16,7 +16,7 @@ from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_s
 from biollm_widgets.diagnosis.probing import ask
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
-from biollm_widgets.models.fetch import HEADROOM
+from biollm_widgets.models.room import HEADROOM
 
 GROUP = "places"
 MOUNTS = Path("/proc/self/mounts")
