@@ -59,8 +59,8 @@ THEMES = {
     ),
     "lessons": (
         "In the lessons",
-        "What a lesson's cells call, and the error that a person can cause.",
-        ["check", "predict", "outcome", "picture", "InputError"],
+        "What a lesson's cells call, what says whether all is in order here, and the error that a person can cause.",
+        ["check", "predict", "outcome", "picture", "doctor", "InputError"],
     ),
 }
 NOTE = "<!-- Made by `make docs` from the docstrings; edit those. -->"

@@ -20,11 +20,11 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 def fenced(text: str) -> Iterator[str]:
-    """Lines of code blocks, with lines that go on joined to one."""
-    for block in re.findall(r"^ *```(?:bash|console|text)?\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
-        if block.lstrip().startswith("Usage:"):
-            continue  # a command's own help, whose examples come from its docstring
-        yield from re.sub(r"\\\n\s*", "", block).splitlines()
+    """Lines of blocks that are typed or printed (not of Python), with lines that go on joined to one."""
+    for language, block in re.findall(r"^ *```([a-z]*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
+        if language in ("", "bash", "console", "text") and not block.lstrip().startswith("Usage:"):
+            # A command's own help is left out: its examples come from its docstring.
+            yield from re.sub(r"\\\n\s*", "", block).splitlines()
 
 
 def is_command(line: str) -> bool:
