@@ -23,9 +23,10 @@ COMING = {"kernel", "doctor"}
 
 def fenced(text: str) -> Iterator[str]:
     """Lines of code blocks, with lines that go on joined to one."""
-    for block in re.findall(r"^ *```(?:bash|console|text)?\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
-        if block.lstrip().startswith("Usage:"):
-            continue  # a command's own help, whose examples come from its docstring
+    for kind, block in re.findall(r"^ *```([^\n`]*)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        # A command's own help is no line to type; the examples in it are looked at apart.
+        if kind not in ("", "bash", "console", "text") or block.lstrip().startswith("Usage:"):
+            continue
         yield from re.sub(r"\\\n\s*", "", block).splitlines()
 
 

@@ -40,7 +40,7 @@ def test_every_public_name_says_what_it_is_and_names_only_parameters_that_there_
         if function is None or not told:
             continue
         takes = {each.name for each in function.parameters}
-        open_ended = any("keyword" == each.kind.value.split()[-1] for each in function.parameters)
+        open_ended = any(each.kind.value.split()[-1] == "keyword" for each in function.parameters)
         named = {word.lstrip("*") for head, _ in reference.items(told) for word in head.split(" : ")[0].split(", ")}
         assert open_ended or named <= takes, f"{name}: {named - takes}"
 
