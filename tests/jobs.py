@@ -20,18 +20,25 @@ ROOT = Path(__file__).resolve().parents[1]
 # apptainer writes down how it was called and runs what it was given.
 PROGRAMS = {
     "srun": """
-        nodes=1
+        nodes=1 grace=0 tasks=()
         while [[ $1 == --* ]]; do
-            if [[ $1 == --ntasks=* ]]; then nodes=${1#--ntasks=}; fi
+            case $1 in
+                --ntasks=*) nodes=${1#--ntasks=};;
+                --wait=*) grace=${1#--wait=};;
+            esac
             shift
         done
         for (( node = 0; node < nodes; node++ )); do
             SLURM_PROCID=$node SLURM_NODEID=$node SLURM_LOCALID=0 "$@" &
             tasks+=($!)
         done
-        # As Slurm's: a program may end by a signal that its script sends, and srun waits for the others.
+        # As Slurm's --wait: when one task has ended, the others have so many seconds.
         worst=0
+        wait -n "${tasks[@]}" || worst=$?
+        { sleep "$grace"; kill -KILL "${tasks[@]}"; } >/dev/null 2>&1 &
+        timer=$!
         for task in "${tasks[@]}"; do wait "$task" || worst=$?; done
+        kill "$timer"
         exit "$worst"
     """,
     "scontrol": """

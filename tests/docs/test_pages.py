@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from biollm_widgets.cli import main
+from biollm_widgets.cli import VERBS, main
 from biollm_widgets.dna.finetuning.flags import DEFAULTS, Flags, read_words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,11 +20,12 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 def fenced(text: str) -> Iterator[str]:
-    """Lines of blocks that are typed or printed (not of Python), with lines that go on joined to one."""
-    for language, block in re.findall(r"^ *```([a-z]*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):
-        if language in ("", "bash", "console", "text") and not block.lstrip().startswith("Usage:"):
-            # A command's own help is left out: its examples come from its docstring.
-            yield from re.sub(r"\\\n\s*", "", block).splitlines()
+    """Lines of code blocks, with lines that go on joined to one."""
+    for kind, block in re.findall(r"^ *```([^\n`]*)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        # A command's own help is no line to type; the examples in it are looked at apart.
+        if kind not in ("", "bash", "console", "text") or block.lstrip().startswith("Usage:"):
+            continue
+        yield from re.sub(r"\\\n\s*", "", block).splitlines()
 
 
 def is_command(line: str) -> bool:

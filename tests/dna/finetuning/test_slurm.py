@@ -158,7 +158,7 @@ def test_the_job_trains_on_two_nodes_stops_before_its_time_is_up_and_goes_on(
     out = tmp_path / "out"
     wait_for(out / "checkpoint-60" / "whole.json", job)
     os.kill(job.pid, signal.SIGUSR1)  # to the batch script alone, as --signal=B:USR1 has it
-    printed, said = job.communicate(timeout=240)
+    printed, said = job.communicate(timeout=300)
     assert job.returncode == 0, said
     assert "stopping with a checkpoint" in said and "Plan: 360 steps of 8 sequences" in said
     assert cluster.called("scontrol") == ["show hostnames localhost,localhost", "requeue 1234"]
