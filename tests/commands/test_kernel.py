@@ -264,7 +264,7 @@ def test_what_would_not_start_is_not_installed_and_the_old_one_stays(on_vista, h
     )
     folder = write_kernel(home, ["/bin/false"])
     before = everything(home)
-    with pytest.raises(InputError, match="does not work here: it ended before .* FATAL: could not open image"):
+    with pytest.raises(InputError, match=r"does not work here: it ended before .* FATAL: could not open image"):
         biollm("install", "--replace")
     assert everything(home) == before and folder.is_dir()
 

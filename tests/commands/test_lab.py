@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from biollm_widgets import lessons
 from biollm_widgets.commands import lab
+from biollm_widgets.errors import InputError
 from biollm_widgets.kernels.install import install
 from biollm_widgets.kernels.trial import names
-from biollm_widgets.errors import InputError
 
 
 @pytest.fixture(autouse=True)
