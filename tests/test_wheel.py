@@ -65,6 +65,10 @@ def test_the_wheel_holds_the_models_and_the_lesson_and_nothing_that_is_not_the_p
         "biollm_widgets/models/embedded/protein/README.md",
         "biollm_widgets/py.typed",
         "share/biollm_widgets/lessons/start_here.ipynb",
+        "share/biollm_widgets/launcher/jp_app_launcher_biollm.yaml",
+        "share/biollm_widgets/launcher/start.svg",
+        "share/biollm_widgets/launcher/dna.svg",
+        "share/biollm_widgets/launcher/protein.svg",
     ):
         assert any(name.endswith(ending) for name in names), ending
     assert not [name for name in names if name.split("/")[0] in ("tests", "training", "benchmarks", "shared")]
@@ -98,3 +102,5 @@ def test_biollm_lab_finds_the_lessons_of_the_installation(installed):
     done = run_away(installed, "-m", "biollm_widgets.cli", "lab", "--no-open", "there")
     assert done.returncode == 0, done.stderr
     assert (installed / "there" / "start_here.ipynb").is_file()
+    code = "from biollm_widgets.lessons import shipped; print(*shipped('launcher', '.yaml'))"
+    assert str(installed / "site") in run_away(installed, "-c", code).stdout

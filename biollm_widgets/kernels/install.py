@@ -67,7 +67,7 @@ def install(name: str = NAME, image: Optional[Path] = None, replace: bool = Fals
         When the name is not one for a kernel, one is there and does not work (without `replace`), what the kernel
         needs is missing, it does not start, or the folder cannot be written.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or not name.strip("."):
         raise InputError(f"{name!r} is no name for a kernel; use letters, digits, dots, - and _.")
     needs_jupyter_client()
     from jupyter_core.paths import jupyter_data_dir

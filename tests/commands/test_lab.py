@@ -8,8 +8,22 @@ import os
 import pytest
 from click.testing import CliRunner
 
+from biollm_widgets import lessons
 from biollm_widgets.commands import lab
 from biollm_widgets.errors import InputError
+from biollm_widgets.kernels.install import install
+from biollm_widgets.kernels.trial import names
+
+
+@pytest.fixture(autouse=True)
+def own_jupyter(tmp_path_factory, monkeypatch):
+    """Jupyter's folder of this test, so that no kernel comes into that of the person who runs it."""
+    data = tmp_path_factory.mktemp("jupyter")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(data))
+    for name in ("TACC_SYSTEM", "JUPYTER_PATH", lab.TILES):
+        monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+        monkeypatch.delenv(name)
+    return data
 
 
 @pytest.fixture
@@ -51,7 +65,8 @@ def test_a_second_time_keeps_what_is_there_outputs_included(tmp_path, no_server)
     result = put_lessons(tmp_path, "--no-open")
     assert "yours, kept." in result.output
     assert notebook.read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in lab.shipped_lessons())
+    lessons_here = sorted(path.name for path in tmp_path.glob("*.ipynb"))
+    assert lessons_here == sorted(path.name for path in lab.shipped_lessons())
 
 
 @pytest.mark.parametrize("work", ['{"cells": [{"cell_type": "code", "source": ["mine"]}]}', "not a notebook at all"])
@@ -75,3 +90,164 @@ def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file; name a folder"):
         put_lessons(tmp_path / "file")
+
+
+def notebook_of(*cells):
+    """Cells as (id, source)."""
+    made = [{"cell_type": "code", "id": name, "metadata": {}, "source": text, "outputs": []} for name, text in cells]
+    return json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+@pytest.fixture
+def ships(tmp_path, monkeypatch):
+    """`ships(*cells)`: from now on the package has this lesson, start_here, and no other."""
+    lesson = tmp_path / "package" / "start_here.ipynb"
+    lesson.parent.mkdir()
+    monkeypatch.setattr(lab, "shipped_lessons", lambda: [lesson])
+    return lambda *cells: lesson.write_text(notebook_of(*cells))
+
+
+OLD = (("a", "# One\nx = 1"), ("b", "y = 2"), ("c", "z = 3"))
+NEWER = (("a", "# One\nx = 11"), ("d", "## Four"), ("b", "y = 2"))
+
+
+def test_a_newer_lesson_is_told_by_what_its_authors_changed_not_by_what_the_learner_did(tmp_path, ships):
+    folder = tmp_path / "mine"
+    ships(*OLD)
+    put_lessons(folder, "--no-open")
+    work = notebook_of(("a", "# One\nx = 1"), ("b", "y = 'my answer'"), ("c", "z = 3"))
+    (folder / "start_here.ipynb").write_text(work)
+    # Work alone is nothing newer.
+    assert put_lessons(folder, "--no-open").output.endswith("yours, kept.\n")
+    assert not (folder / "start_here.new.ipynb").exists()
+
+    ships(*NEWER)
+    for _ in range(2):  # the second time says the same and makes no other file
+        said = put_lessons(folder, "--no-open").output.splitlines()
+        assert said[0].endswith("yours, kept; the lesson as it ships lies beside it as start_here.new.ipynb.")
+        assert said[1:4] == ['  1 cell changed: "One"', '  1 cell new: "Four"', '  1 cell gone: "z = 3"']
+        assert said[4].endswith(f"biollm lab {folder} --take start_here")
+        assert sorted(path.name for path in folder.glob("*.ipynb")) == ["start_here.ipynb", "start_here.new.ipynb"]
+    assert (folder / "start_here.ipynb").read_text() == work
+    full = put_lessons(folder, "--no-open", "--diff").output
+    assert "\n-x = 1\n+x = 11\n" in full and "\n+## Four\n" in full and "my answer" not in full
+
+
+def test_a_newer_lesson_is_taken_only_when_asked_and_ones_own_is_kept(tmp_path, ships):
+    folder = tmp_path / "mine"
+    ships(*OLD)
+    put_lessons(folder, "--no-open")
+    (folder / "start_here.ipynb").write_text("my work")
+    (folder / "start_here.mine.ipynb").write_text("older work of mine")
+    ships(*NEWER)
+    said = put_lessons(folder, "--no-open", "--take", "start_here").output
+    assert "the newer lesson; yours is kept beside it as start_here.mine-2.ipynb." in said
+    assert (folder / "start_here.mine-2.ipynb").read_text() == "my work"
+    assert (folder / "start_here.mine.ipynb").read_text() == "older work of mine"
+    assert (folder / "start_here.ipynb").read_text() == notebook_of(*NEWER)
+    # From here on this one is what the learner works from.
+    (folder / "start_here.ipynb").write_text(notebook_of(("a", "mine again")))
+    assert put_lessons(folder, "--no-open").output.endswith("yours, kept.\n")
+    with pytest.raises(InputError, match="no lesson nothing; there are: start_here"):
+        put_lessons(folder, "--take", "nothing")
+
+
+def test_work_in_the_lesson_that_lies_beside_is_kept_too(tmp_path, ships):
+    folder = tmp_path / "mine"
+    ships(*OLD)
+    put_lessons(folder, "--no-open")
+    (folder / "start_here.ipynb").write_text("my work")
+    ships(*NEWER)
+    put_lessons(folder, "--no-open")
+    beside = folder / "start_here.new.ipynb"
+    ships(*NEWER, ("e", "five"))
+    put_lessons(folder, "--no-open")
+    assert "five" in beside.read_text()  # nobody touched the one before
+    beside.write_text("work in the wrong file")
+    ships(*NEWER, ("e", "six"))
+    assert "beside it as start_here.new-2.ipynb" in put_lessons(folder, "--no-open").output
+    assert beside.read_text() == "work in the wrong file"
+    assert "six" in (folder / "start_here.new-2.ipynb").read_text()
+
+
+CHANGES = {
+    "many": (
+        [("", "code", str(n)) for n in range(5)],
+        [("", "code", f"n{n}") for n in range(5)],
+        ['5 cells changed: "n0", "n1", "n2" and 2 more'],
+    ),
+    "order": ([("a", "code", "x"), ("b", "code", "y")], [("b", "code", "y"), ("a", "code", "x")],
+              ["the order of the cells is another"]),
+    "without ids": ([("", "code", "x"), ("", "code", "z")], [("", "code", "x"), ("", "code", "y"), ("", "code", "z")],
+                    ['1 cell new: "y"']),
+    "doubled ids": ([("a", "code", "x"), ("a", "code", "y")], [("a", "code", "x")], ['1 cell gone: "y"']),
+    "a kind": ([("a", "code", "x")], [("a", "markdown", "x")], ['1 cell changed: "x"']),
+    "long": ([], [("a", "code", "\n" + "w" * 60)], [f'1 cell new: "{"w" * 47}..."']),
+    "empty": ([("a", "code", "")], [], ['1 cell gone: "an empty cell"']),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_what_differs_is_said_in_words(case):
+    old, new, words = CHANGES[case]
+    assert lessons.in_words(old, new) == words
+
+
+def test_a_kernel_of_the_course_is_made_once_and_the_models_are_told_once(tmp_path, no_server, own_jupyter):
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed in this environment.")
+    said = put_lessons(tmp_path / "mine").output
+    assert "The kernel Day4-pt-251 runs this Python" in said and "day4-pt-251" in names()
+    assert said.count("need neither internet nor a GPU") == 1
+    spec = own_jupyter / "kernels" / "Day4-pt-251" / "kernel.json"
+    before = spec.stat().st_mtime_ns
+    assert "The kernel" not in put_lessons(tmp_path / "mine").output and spec.stat().st_mtime_ns == before
+
+
+def test_jupyterlab_opens_also_where_no_kernel_can_be_made(tmp_path, no_server, monkeypatch):
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed in this environment.")
+    monkeypatch.setenv("TACC_SYSTEM", "vista")
+    monkeypatch.delenv("SCRATCH", raising=False)
+    said = put_lessons(tmp_path / "mine").output
+    assert "No kernel Day4-pt-251 could be made. SCRATCH is not set" in said
+    assert "JupyterLab opens all the same" in said and len(no_server) == 1
+
+
+def test_on_vista_the_lessons_ask_for_the_container_and_elsewhere_for_what_they_ship_with(tmp_path, monkeypatch):
+    install()
+    put_lessons(tmp_path / "laptop", "--no-open")
+    monkeypatch.setenv("TACC_SYSTEM", "vista")
+    put_lessons(tmp_path / "vista", "--no-open")
+    asked = {
+        place: json.loads((tmp_path / place / "start_here.ipynb").read_text(encoding="utf-8"))["metadata"]["kernelspec"]
+        for place in ("laptop", "vista")
+    }
+    assert asked["laptop"]["name"] == "python3"
+    assert asked["vista"]["name"] == "day4-pt-251"  # Jupyter lists all names in small letters
+    assert "yours, kept." in put_lessons(tmp_path / "vista", "--no-open").output
+
+
+def test_each_tile_names_an_icon_and_a_lesson_that_the_folder_has(tmp_path, no_server, monkeypatch):
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed in this environment.")
+    put_lessons(tmp_path, "--no-open")
+    (file,) = lessons.shipped("launcher", ".yaml")
+    assert file.name.startswith("jp_app_launcher")  # the only names that the extension reads
+    tiles = yaml.safe_load(file.read_text())
+    assert tiles[0]["source"][0]["args"]["path"] == lessons.FIRST
+    for tile in tiles:
+        assert (tile["type"], tile["source"][0]["id"]) == ("jupyterlab-commands", "docmanager:open")
+        assert (tmp_path / tile["source"][0]["args"]["path"]).is_file()
+        assert "jp-icon3" in (file.parent / tile["icon"]).read_text()  # JupyterLab's themes colour it
+
+
+@pytest.mark.parametrize("theirs", ["", "/their/own/tiles"])
+def test_the_server_is_told_of_the_tiles_unless_the_learner_has_their_own(theirs, tmp_path, no_server, monkeypatch):
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed in this environment.")
+    real = lab.importlib.util.find_spec
+    monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: real("json" if "launcher" in name else name))
+    monkeypatch.setattr(lab, "_make_kernel_available", lambda: None)
+    monkeypatch.setenv(lab.TILES, theirs)
+    if not theirs:
+        monkeypatch.delenv(lab.TILES)
+    put_lessons(tmp_path)
+    (file,) = lessons.shipped("launcher", ".yaml")
+    assert os.environ[lab.TILES] == (theirs or str(file.parent))
