@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_set, shown, terminal, variable
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_set, shown, terminal, unset, variable
 from biollm_widgets.diagnosis.probing import ask
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
@@ -20,6 +20,7 @@ from biollm_widgets.models.fetch import HEADROOM
 
 GROUP = "places"
 MOUNTS = Path("/proc/self/mounts")
+SCRATCHES = Path("/scratch")
 _BLOCK = 65536  # bytes written to find out whether a quota lets anything be written
 _NUMBER = re.compile(r"\d+\*?")
 _NEARLY = 0.95  # of a quota
@@ -47,24 +48,23 @@ def scratch() -> Finding:
     if not value and not on_tacc():
         return Finding("scratch", GROUP, FINE, "SCRATCH is not set (only a cluster has it)")
     what = f"names {value}, which is not there" if value else "is not set"
-    folder = f"/scratch/{getpass.getuser()}" if on_tacc() else str(cache.root().parent)
-    return Finding(
-        "scratch",
-        GROUP,
-        BROKEN if on_tacc() else NOTE,
-        f"SCRATCH {what}: paths made of it, as HF_HOME=$SCRATCH/cache, lead to nowhere.",
-        f"On TACC 'cds' goes there and 'echo $SCRATCH' in a new terminal names it; {how_set()}:"
-        if on_tacc()
-        else f"Name a large folder of your own that is there; {how_set()}:",
-        variable("SCRATCH", _likely_scratch() or folder),
-    )
+    sentence = f"SCRATCH {what}: paths made of it, as HF_HOME=$SCRATCH/cache, lead to nowhere."
+    if not on_tacc():
+        remedy = f"Only a cluster has it, so do without; {how_set()}:"
+        return Finding("scratch", GROUP, NOTE, sentence, remedy, unset("SCRATCH"))
+    likely = _likely_scratch()
+    if likely:
+        remedy, command = f"Name your folder there; {how_set()}:", variable("SCRATCH", likely)
+    else:
+        remedy, command = "Log in anew, so that TACC sets it; 'cds' goes there. If it is not set then, ask TACC.", ""
+    return Finding("scratch", GROUP, BROKEN, sentence, remedy, command)
 
 
 def _likely_scratch() -> Optional[str]:
     """The user's folder below /scratch, which TACC lays out as /scratch/<group>/<user>."""
     try:
         user = getpass.getuser()
-        places = [Path("/scratch") / user, *Path("/scratch").glob(f"*/{user}")]
+        places = [SCRATCHES / user, *sorted(SCRATCHES.glob(f"*/{user}"))]
     except (OSError, KeyError):
         return None
     return next((str(one) for one in places if one.is_dir()), None)
