@@ -40,10 +40,16 @@ def on_tacc() -> bool:
     return "TACC_SYSTEM" in os.environ or "TACC_DOMAIN" in os.environ
 
 
+def scratch_there() -> bool:
+    """Whether `$SCRATCH` names a folder."""
+    value = os.environ.get("SCRATCH")
+    return bool(value) and Path(value or "").is_dir()
+
+
 def scratch() -> Finding:
     """`$SCRATCH`: large, where the cluster's kernel has its image and its models."""
     value = os.environ.get("SCRATCH")
-    if value and Path(value).is_dir():
+    if scratch_there():
         return Finding("scratch", GROUP, FINE, f"SCRATCH is {value}")
     if not value and not on_tacc():
         return Finding("scratch", GROUP, FINE, "SCRATCH is not set (only a cluster has it)")
@@ -73,9 +79,9 @@ def _likely_scratch() -> Optional[str]:
 def hf_home() -> Finding:
     """HF_HOME: a full path, made of variables that are set."""
     value = os.environ.get("HF_HOME")
-    good = "$SCRATCH/cache" if os.environ.get("SCRATCH") else Path.home() / ".cache" / "huggingface"
+    good = "$SCRATCH/cache" if scratch_there() else Path.home() / ".cache" / "huggingface"
     if not value:
-        if on_tacc() and os.environ.get("SCRATCH"):
+        if on_tacc() and scratch_there():
             return Finding(
                 "hf-home",
                 GROUP,
@@ -177,9 +183,8 @@ def writable() -> Iterator[Finding]:
 
 def _other_place() -> Path:
     """A folder to propose: on $SCRATCH, else in the temporary folder, where everybody may write."""
-    value = os.environ.get("SCRATCH")
-    if value and Path(value).is_dir() and os.access(value, os.W_OK):
-        return Path(value)
+    if scratch_there() and os.access(os.environ["SCRATCH"], os.W_OK):
+        return Path(os.environ["SCRATCH"])
     return Path(tempfile.gettempdir()) / f"{getpass.getuser()}-jupyter"
 
 

@@ -67,7 +67,7 @@ def test_a_scratch_that_is_not_there_is_a_note_on_a_laptop_and_the_line_mends_it
     ],
 )
 def test_an_hf_home_that_leads_to_nowhere_is_broken_until_it_is_named_for_good(home, value, words):
-    environ = surroundings(home, HF_HOME=value)
+    environ = surroundings(home, HF_HOME=value, SCRATCH="/no/such/disk")  # which the line may not build upon
     found = look("places", environ)["hf-home"]
     assert found["state"] == "broken" and words in found["sentence"]
     after = look("places", environ, found["command"])["hf-home"]

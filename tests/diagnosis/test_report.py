@@ -53,6 +53,15 @@ def test_colour_takes_no_room_and_letters_take_the_place_of_marks():
     report(SOME).text(marks=False).encode("ascii")
 
 
+def test_a_number_stays_beside_its_unit():
+    for width in range(60, 80):
+        text = report([Finding("a", "hub", NOTE, "word " * 9 + "3.60 GB needed, 76.88 GB free.", "x")]).text(
+            width=width
+        )
+        assert "3.60 GB needed" in " ".join(text.split()) and "\u00a0" not in text
+        assert not any(line.endswith(("3.60", "76.88")) for line in text.splitlines())
+
+
 def test_what_is_fine_has_a_line_a_group_unless_all_is_asked_for():
     assert "Python 3.12; torch" in report(SOME).text()
     verbose = report(SOME).text(verbose=True)
