@@ -109,6 +109,15 @@ def test_a_full_disk_is_broken_until_something_is_deleted(home, may_mount):
     assert "disk-full" not in after and "disk" in after
 
 
+def test_a_disk_without_a_free_byte_is_found_by_writing_and_a_folder_elsewhere_mends_it(home, may_mount):
+    environ = surroundings(home)
+    fill = f"mount -t tmpfs -o size=1m tmpfs {home} && (head -c 2m /dev/zero > {home}/film; true)"
+    shut = {"wrapped_in": ("unshare", "-m"), "first": fill}
+    found = look("places", environ, **shut)["unwritable-jupyter"]
+    assert found["state"] == "broken" and "the disk or your quota is full" in found["sentence"]
+    assert "unwritable-jupyter" not in look("places", environ, found["command"], **shut)
+
+
 LFS = """Disk quotas for usr alice (uid 1000):
       Filesystem  kbytes   quota   limit   grace   files   quota   limit   grace
         {disk} {used}  23000000 25000000       -  120000  200000  300000       -
