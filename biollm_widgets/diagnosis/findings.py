@@ -103,8 +103,8 @@ def unset(name: str) -> str:
 def how_set() -> str:
     """What is to be said beside `variable` and `unset`: when they take effect."""
     if in_notebook():
-        return "restart the kernel and run this as its first cell (and set it where the kernel is started)"
-    return "set it before Jupyter starts, in this terminal or for good in ~/.bashrc"
+        return "restart the kernel and run this as its first cell"
+    return "type this before Jupyter starts (for good: put it into ~/.bashrc)"
 
 
 def shown(path: Union[str, Path]) -> str:

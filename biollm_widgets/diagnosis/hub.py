@@ -102,7 +102,7 @@ def _explained(problem: HubError, endpoint: str, proxy: Optional[tuple[str, str]
             f"{urlsplit(endpoint).hostname} answers{through} with a certificate that this Python does not trust, "
             f"as where a firewall reads along. {WITHOUT}.",
             f"Ask your computing centre for its certificate, and name the file; {how_set()}:",
-            variable("SSL_CERT_FILE", "/path/to/certificate.pem"),
+            variable(_certificates(), "/path/to/certificate.pem"),
         )
     if proxy and not problem.passing:
         return Finding(
@@ -122,6 +122,12 @@ def _explained(problem: HubError, endpoint: str, proxy: Optional[tuple[str, str]
         "Nothing is to be done for the lessons. For the real models, connect, or fetch them where there is a "
         "connection and name that folder with HF_HOME.",
     )
+
+
+def _certificates() -> str:
+    """The variable that names certificates to whichever library carries the requests."""
+    carrier = hub.network_problems()[0].__module__.partition(".")[0]
+    return "REQUESTS_CA_BUNDLE" if carrier == "requests" else "SSL_CERT_FILE"
 
 
 def proxy_for(endpoint: str) -> Optional[tuple[str, str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,23 +133,21 @@ def fits(missing: list[Model]) -> Finding:
             "For the real ones, with a connection:",
             fetch(*names),
         )
+    larger = _larger(needed + HEADROOM)
     return Finding(
         "models-room",
         GROUP,
         NOTE,
         f"{words}, and do{'es' if len(names) == 1 else ''} not fit: {in_words(needed)} needed, {in_words(free)} "
         f"{'left of your quota' if by_quota else 'free'} in {where}. The lessons use the small stand-ins.",
-        "Make room, or name a folder on a larger disk before you fetch them:",
-        variable("HF_HOME", _larger(needed + HEADROOM)),
+        f"Make room, or name a folder on a larger disk (HF_HOME) before you fetch them{':' if larger else '.'}",
+        variable("HF_HOME", larger) if larger else "",
     )
 
 
 def _larger(needed: int) -> str:
-    """A folder with enough room: $SCRATCH, else the roomiest of home, work and temporary folder."""
-    import os
-    import tempfile
-
-    if os.environ.get("SCRATCH"):
+    """A folder with enough room: $SCRATCH, else the roomiest of home, work and temporary folder; "" without one."""
+    if places.scratch_there() and cache.free_bytes(Path(os.environ["SCRATCH"])) >= needed:
         return "$SCRATCH/cache"
     rooms = {}
     for folder in (Path.home(), Path.cwd(), Path(tempfile.gettempdir())):
@@ -156,7 +156,7 @@ def _larger(needed: int) -> str:
         except OSError:
             continue
     best = max(rooms, key=lambda place: rooms[place], default="")
-    return best if best and rooms[best] >= needed else "/a/larger/disk/huggingface"
+    return best if best and rooms[best] >= needed else ""
 
 
 def _same_disk(disk: str, folder: Path) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_set, shown, terminal, variable
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_set, shown, terminal, unset, variable
 from biollm_widgets.diagnosis.probing import ask
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
@@ -20,6 +20,7 @@ from biollm_widgets.models.room import HEADROOM
 
 GROUP = "places"
 MOUNTS = Path("/proc/self/mounts")
+SCRATCHES = Path("/scratch")
 _BLOCK = 65536  # bytes written to find out whether a quota lets anything be written
 _NUMBER = re.compile(r"\d+\*?")
 _NEARLY = 0.95  # of a quota
@@ -39,32 +40,37 @@ def on_tacc() -> bool:
     return "TACC_SYSTEM" in os.environ or "TACC_DOMAIN" in os.environ
 
 
+def scratch_there() -> bool:
+    """Whether `$SCRATCH` names a folder."""
+    value = os.environ.get("SCRATCH")
+    return bool(value) and Path(value or "").is_dir()
+
+
 def scratch() -> Finding:
     """`$SCRATCH`: large, where the cluster's kernel has its image and its models."""
     value = os.environ.get("SCRATCH")
-    if value and Path(value).is_dir():
+    if scratch_there():
         return Finding("scratch", GROUP, FINE, f"SCRATCH is {value}")
     if not value and not on_tacc():
         return Finding("scratch", GROUP, FINE, "SCRATCH is not set (only a cluster has it)")
     what = f"names {value}, which is not there" if value else "is not set"
-    folder = f"/scratch/{getpass.getuser()}" if on_tacc() else str(cache.root().parent)
-    return Finding(
-        "scratch",
-        GROUP,
-        BROKEN if on_tacc() else NOTE,
-        f"SCRATCH {what}: paths made of it, as HF_HOME=$SCRATCH/cache, lead to nowhere.",
-        f"On TACC 'cds' goes there and 'echo $SCRATCH' in a new terminal names it; {how_set()}:"
-        if on_tacc()
-        else f"Name a large folder of your own that is there; {how_set()}:",
-        variable("SCRATCH", _likely_scratch() or folder),
-    )
+    sentence = f"SCRATCH {what}: paths made of it, as HF_HOME=$SCRATCH/cache, lead to nowhere."
+    if not on_tacc():
+        remedy = f"Only a cluster has it, so do without; {how_set()}:"
+        return Finding("scratch", GROUP, NOTE, sentence, remedy, unset("SCRATCH"))
+    likely = _likely_scratch()
+    if likely:
+        remedy, command = f"Name your folder there; {how_set()}:", variable("SCRATCH", likely)
+    else:
+        remedy, command = "Log in anew, so that TACC sets it; 'cds' goes there. If it is not set then, ask TACC.", ""
+    return Finding("scratch", GROUP, BROKEN, sentence, remedy, command)
 
 
 def _likely_scratch() -> Optional[str]:
     """The user's folder below /scratch, which TACC lays out as /scratch/<group>/<user>."""
     try:
         user = getpass.getuser()
-        places = [Path("/scratch") / user, *Path("/scratch").glob(f"*/{user}")]
+        places = [SCRATCHES / user, *sorted(SCRATCHES.glob(f"*/{user}"))]
     except (OSError, KeyError):
         return None
     return next((str(one) for one in places if one.is_dir()), None)
@@ -73,9 +79,9 @@ def _likely_scratch() -> Optional[str]:
 def hf_home() -> Finding:
     """HF_HOME: a full path, made of variables that are set."""
     value = os.environ.get("HF_HOME")
-    good = "$SCRATCH/cache" if os.environ.get("SCRATCH") else Path.home() / ".cache" / "huggingface"
+    good = "$SCRATCH/cache" if scratch_there() else Path.home() / ".cache" / "huggingface"
     if not value:
-        if on_tacc() and os.environ.get("SCRATCH"):
+        if on_tacc() and scratch_there():
             return Finding(
                 "hf-home",
                 GROUP,
@@ -177,9 +183,8 @@ def writable() -> Iterator[Finding]:
 
 def _other_place() -> Path:
     """A folder to propose: on $SCRATCH, else in the temporary folder, where everybody may write."""
-    value = os.environ.get("SCRATCH")
-    if value and Path(value).is_dir() and os.access(value, os.W_OK):
-        return Path(value)
+    if scratch_there() and os.access(os.environ["SCRATCH"], os.W_OK):
+        return Path(os.environ["SCRATCH"])
     return Path(tempfile.gettempdir()) / f"{getpass.getuser()}-jupyter"
 
 

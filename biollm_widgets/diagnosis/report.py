@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from html import escape
 from biollm_widgets.diagnosis.findings import BROKEN, FINE, GROUPS, NOTE, STATES, Finding
 
 WIDTH = 80
+_UNIT = re.compile(r"(\d) (?=(?:GB|MB|kB|GiB|cores?|seconds)\b)")
 _MARKS = {BROKEN: "✗", NOTE: "•", FINE: "✓"}
 _PLAIN_MARKS = {BROKEN: "x", NOTE: "-", FINE: "+"}
 _COLOURS = {BROKEN: "31", NOTE: "33", FINE: "32"}  # of a terminal (ECMA-48): red, yellow, green
@@ -151,12 +153,14 @@ def _wrapped(text: str, first: str, width: int, indent: int = 2) -> list[str]:
     visible = first
     for code in ("\x1b[0m", *(f"\x1b[{one}m" for one in (*_COLOURS.values(), "1"))):
         visible = visible.replace(code, "")
+    # A number stays beside its unit: a space that does not break, until the lines are made.
     made = textwrap.wrap(
-        text,
+        _UNIT.sub("\\1\u00a0", text),
         width,
         initial_indent=" " * len(visible),
         subsequent_indent=" " * indent,
         break_on_hyphens=False,
         break_long_words=False,
     )
+    made = [line.replace("\u00a0", " ") for line in made]
     return [first + made[0][len(visible) :], *made[1:]] if made else [first.rstrip()]

@@ -158,6 +158,7 @@ def test_a_server_in_an_environment_out_of_sight_is_a_note(running):
     assert found["state"] == "note" and "cannot be seen from here" in found["sentence"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["anywidget", "anywidget:plugin"])
 def test_an_extension_that_page_config_switches_off_is_switched_on_again(key, tmp_path):
     pytest.importorskip("jupyterlab")

@@ -63,6 +63,7 @@ def test_without_nbgrader_grading_is_not_looked_at(monkeypatch):
     assert [(one.id, one.state) for one in grading.look()] == [("nbgrader", "fine")]
 
 
+@pytest.mark.slow
 def test_a_formgrader_that_is_switched_off_is_switched_on_by_the_line(tmp_path):
     pytest.importorskip("nbgrader")
     pytest.importorskip("jupyterlab")

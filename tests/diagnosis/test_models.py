@@ -74,6 +74,14 @@ def test_two_weight_formats_are_told_and_what_is_not_read_is_deleted_by_the_line
     assert all(link.exists() for link in base.glob("snapshots/*/*"))
 
 
+def test_another_commits_weights_in_the_format_that_is_read_are_left_alone(home):
+    files = whole()
+    base = cached(home, files)
+    cached(home, files | {"model.safetensors": files["model.safetensors"] + b" "}, "d" * 40)
+    (base / "refs" / "main").write_text("c" * 40)
+    assert "twice-dnabert-2" not in look("models", surroundings(home))
+
+
 def test_a_damaged_model_is_broken_until_it_is_fetched_again(home):
     files = whole()
     environ = surroundings(home)

@@ -27,22 +27,31 @@ def test_an_ordinary_laptop_has_nothing_to_be_told(home):
     assert found["scratch"]["sentence"] == "SCRATCH is not set (only a cluster has it)"
 
 
-def test_scratch_unset_on_the_cluster_is_broken_until_it_is_set(home, tmp_path):
+def test_scratch_unset_on_the_cluster_is_broken_until_it_is_set(home, tmp_path, monkeypatch):
+    # As TACC lays it out, on a disk of ours: /scratch/<group>/<user>.
+    (tmp_path / "scratch" / "01234" / "ann").mkdir(parents=True)
+    monkeypatch.setattr(places, "SCRATCHES", tmp_path / "scratch")
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    monkeypatch.setenv("TACC_SYSTEM", "vista")
+    monkeypatch.delenv("SCRATCH", raising=False)
+    found = places.scratch()
+    assert found.state == "broken" and "SCRATCH is not set" in found.sentence
+    assert found.command == f"export SCRATCH={tmp_path}/scratch/01234/ann"
     environ = surroundings(home, TACC_SYSTEM="vista")
-    found = look("places", environ)["scratch"]
-    assert found["state"] == "broken" and "SCRATCH is not set" in found["sentence"]
-    assert found["command"].startswith("export SCRATCH=/scratch/")
-    # The folder that is proposed is the cluster's; here it is one that there is.
-    line = f"export SCRATCH={tmp_path}"
-    after = look("places", environ, line)
+    assert look("places", environ)["scratch"]["state"] == "broken"
+    after = look("places", environ, found.command)
     assert after["scratch"]["state"] == "fine"
     assert after["hf-home"]["state"] == "note"  # models would go to the small home
-    assert look("places", environ, line, after["hf-home"]["command"])["hf-home"]["state"] == "fine"
+    assert look("places", environ, found.command, after["hf-home"]["command"])["hf-home"]["state"] == "fine"
+
+
+def test_on_the_cluster_no_folder_is_made_up(home):
+    found = look("places", surroundings(home, TACC_SYSTEM="vista", LOGNAME="nobody-of-this-name"))["scratch"]
+    assert found["command"] is None and "Log in anew" in found["remedy"]
 
 
 def test_a_scratch_that_is_not_there_is_a_note_on_a_laptop_and_the_line_mends_it(home):
     environ = surroundings(home, SCRATCH="/no/such/disk")
-    (home / ".cache" / "huggingface").mkdir(parents=True)
     found = look("places", environ)["scratch"]
     assert found["state"] == "note" and "/no/such/disk, which is not there" in found["sentence"]
     assert look("places", environ, found["command"])["scratch"]["state"] == "fine"
@@ -58,7 +67,7 @@ def test_a_scratch_that_is_not_there_is_a_note_on_a_laptop_and_the_line_mends_it
     ],
 )
 def test_an_hf_home_that_leads_to_nowhere_is_broken_until_it_is_named_for_good(home, value, words):
-    environ = surroundings(home, HF_HOME=value)
+    environ = surroundings(home, HF_HOME=value, SCRATCH="/no/such/disk")  # which the line may not build upon
     found = look("places", environ)["hf-home"]
     assert found["state"] == "broken" and words in found["sentence"]
     after = look("places", environ, found["command"])["hf-home"]
@@ -98,6 +107,15 @@ def test_a_full_disk_is_broken_until_something_is_deleted(home, may_mount):
     listed = f"{found['command']} | cut -f2 | grep -qx {home}/old"
     after = look("places", environ, listed, f"rm -r {home}/old", **shut)
     assert "disk-full" not in after and "disk" in after
+
+
+def test_a_disk_without_a_free_byte_is_found_by_writing_and_a_folder_elsewhere_mends_it(home, may_mount):
+    environ = surroundings(home)
+    fill = f"mount -t tmpfs -o size=1m tmpfs {home} && (head -c 2m /dev/zero > {home}/film; true)"
+    shut = {"wrapped_in": ("unshare", "-m"), "first": fill}
+    found = look("places", environ, **shut)["unwritable-jupyter"]
+    assert found["state"] == "broken" and "the disk or your quota is full" in found["sentence"]
+    assert "unwritable-jupyter" not in look("places", environ, found["command"], **shut)
 
 
 LFS = """Disk quotas for usr alice (uid 1000):
