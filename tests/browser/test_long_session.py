@@ -31,10 +31,8 @@ def day(context: BrowserContext, server: Callable[[str], Server]) -> Iterator[Da
 
 
 # Views, and what belongs to one each. How many evaluations a last training had depends on when it was stopped.
-OURS = ("TokenView", "TokenSheet", "TrainingProgress", "TrainingSheet", "ProteinPanel", "ProteinSheet")
+OURS: tuple[str, ...] = ("TokenView", "TokenSheet", "TrainingProgress", "TrainingSheet", "ProteinPanel", "ProteinSheet")
 OURS += ("Follower", "Work", "Watch", "Control")
-    "TokenView TokenSheet TrainingProgress TrainingSheet ProteinPanel ProteinSheet Follower Work Watch Control".split()
-)
 
 
 def left(day: Day) -> dict[str, Any]:
