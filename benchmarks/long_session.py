@@ -27,7 +27,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Optional
@@ -148,40 +148,44 @@ def table(result: dict[str, Any]) -> str:
             cells = " ".join(f"{row[who][where].get(name, 0):10.{int(name in UNITS)}f}" for where, name in columns)
             lines.append(f"{row['round']:5} {row['kernel_age']:6} {row['page_age']:4}  {cells}   {row['after']}")
         lines.append("")
-    lines.append(f"{'growth a round':34}{'with the widgets':>26}{'without':>26}")
+    lines.append(f"{'growth a round':46}{'with the widgets':>22}{'without':>22}")
     plain = {(one["where"], one["name"]): one for one in result["fits"]["plain"]}
+    more, known = [], 0
     for one in result["fits"]["ours"]:
         name = str(one["name"])
-        other = plain.get((one["where"], one["name"]))
-        if not any(found and (found["slope"] or found["grows"]) for found in (one, other)) and "." in name:
+        other = plain.get((one["where"], name))
+        if one["left"] < 1 or ("." in name and not one["grows"]):  # of the kinds those alone that say something
             continue
+        known += 1
         said = [f"{found['slope']:+.3f} ± {found['error']:.3f}" if found else "" for found in (one, other)]
         unit = f", {UNITS[name]}" if name in UNITS else ""
-        verdict = "  GROWS" if one["grows"] else ""
-        if one["grows"] and other and one["slope"] - one["error"] <= other["slope"] + other["error"]:
-            verdict = "  grows, as without"
-        lines.append(f"{one['where'] + ' ' + name + unit:34}{said[0]:>26}{said[1]:>26}{verdict}")
-    ours = [one for one in result["fits"]["ours"] if one["grows"]]
-    more = [
-        f"{one['where']} {one['name']}"
-        for one in ours
-        if one["slope"] - one["error"]
-        > max(0.0, plain.get((one["where"], one["name"]), {}).get("slope", 0.0))
-        + plain.get((one["where"], one["name"]), {}).get("error", 0.0)
-    ]
+        verdict = ""
+        if one["grows"]:
+            beyond = max(0.0, other["slope"]) + other["error"] if other else 0.0
+            verdict = (
+                "  GROWS, and more than without" if one["slope"] - one["error"] > beyond else "  grows, as without"
+            )
+            if one["slope"] - one["error"] > beyond:
+                more.append(f"{one['where']} {name}")
+        lines.append(f"{one['where'] + ' ' + name + unit:46}{said[0]:>22}{said[1]:>22}{verdict}")
     lines.append("")
     end = result["end"]
+    closing = (
+        f" After both notebooks were closed and their kernels ended, {end['children']} processes were left under the "
+        f"server; after the server ended, {end['left']} of its processes on the machine."
+        if end
+        else ""
+    )
     lines.append(
         f"{len(result['rows'])} rounds in {result['seconds'] / 60:.0f} minutes, {result['kernels']} kernels, "
-        f"{result['pages']} loaded pages, {result['drops']} dropped connections. After both notebooks were closed and "
-        f"their kernels ended: {end['children']} processes under the server; after the server ended: {end['left']} of "
-        "its processes on the machine."
+        f"{result['pages']} loaded pages, {result['drops']} dropped connections.{closing}"
     )
-    lines.append(
-        "More than without the widgets: nothing grows."
-        if not more
-        else f"Grows, and more than without the widgets: {', '.join(more)}."
-    )
+    if not known:
+        lines.append(f"Too few rounds to tell whether anything grows: it takes {WARM + 4} in one kernel and page.")
+    elif more:
+        lines.append(f"Grows, and more than without the widgets: {', '.join(more)}.")
+    else:
+        lines.append("Nothing grows more than without the widgets.")
     return "\n".join(lines)
 
 
@@ -197,11 +201,15 @@ def _shift(days: dict[str, Day], number: int) -> str:
     return ""
 
 
-def play(opened: Browser, home: Path, minutes: float, rounds: Optional[int]) -> dict[str, Any]:
-    """The hour; `rounds` ends it earlier."""
-    began, rows = time.monotonic(), []
+def play(
+    opened: Browser, home: Path, minutes: float, rounds: Optional[int], keep: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """The hour; `rounds` ends it earlier. `keep` gets what is known after each round."""
+    began = time.monotonic()
+    rows: list[dict[str, Any]] = []
     server = Server(home)
-    result: dict[str, Any] = {"kernels": 2, "pages": 2, "drops": 0, "failure": ""}
+    result: dict[str, Any] = {"kernels": 2, "pages": 2, "drops": 0, "failure": "", "rows": rows}
+    result |= {"seconds": 0.0, "end": {}, "fits": {"ours": [], "plain": []}}
     try:
         days, lines = {}, []
         for who in ("ours", "plain"):
@@ -233,6 +241,9 @@ def play(opened: Browser, home: Path, minutes: float, rounds: Optional[int]) -> 
                 result["failure"] = traceback.format_exc()
                 break
             rows.append(row)
+            result["seconds"] = time.monotonic() - began
+            result["fits"] = {who: fits(rows, who) for who in ("ours", "plain")}
+            keep(result)
             if row["after"] == "kernel restarted":
                 ages["kernel_age"] = 0
                 result["kernels"] += 2
@@ -247,7 +258,6 @@ def play(opened: Browser, home: Path, minutes: float, rounds: Optional[int]) -> 
                 file=sys.stderr,
                 flush=True,
             )
-        result["seconds"] = time.monotonic() - began
         for day in days.values():
             if not result["failure"]:
                 day.notebook.end_kernel()
@@ -261,8 +271,6 @@ def play(opened: Browser, home: Path, minutes: float, rounds: Optional[int]) -> 
     time.sleep(1)
     left = processes_of(home)
     result["end"] = {"children": children, "left": len(left), "which": left}
-    result["rows"] = rows
-    result["fits"] = {who: fits(rows, who) for who in ("ours", "plain")} if rows else {"ours": [], "plain": []}
     return result
 
 
@@ -270,8 +278,12 @@ def main(words: Optional[list[str]] = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0, help="no round begins after these")
     parser.add_argument("--rounds", type=int, help="this many at the most")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--json", type=Path, help="write the figures here too, after each round")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="print the table of such a file, and no more")
     given = parser.parse_args(words)
+    if given.again:
+        print(table(json.loads(given.again.read_text())))
+        return
     if chromium() is None:
         sys.exit("No Chromium was found; install one (Debian: apt-get install chromium).")
     if not Path("/proc/self/smaps_rollup").exists():
@@ -279,10 +291,14 @@ def main(words: Optional[list[str]] = None) -> None:
     expect.set_options(timeout=120_000)  # other work may take the cores
     load = os.getloadavg()[0]
     with TemporaryDirectory() as folder, browser() as opened:
-        result = {**surroundings(opened), "load_before": load}
-        result |= play(opened, Path(folder) / "home", given.minutes, given.rounds)
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
+        machine = {**surroundings(opened), "load_before": load}
+
+        def keep(result: dict[str, Any]) -> None:
+            if given.json:
+                given.json.write_text(json.dumps({**machine, **result}, indent=1) + "\n")
+
+        result = play(opened, Path(folder) / "home", given.minutes, given.rounds, keep)
+        keep(result)
     print(table(result))
     if result["failure"]:
         sys.exit(f"Broke off in round {len(result['rows']) + 1}:\n{result['failure']}")

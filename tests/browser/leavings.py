@@ -28,7 +28,7 @@ def look():
     except (OSError, AttributeError):
         pass
     found = {}
-    names = [one.name.split(" (")[0].rstrip("0123456789-_") for one in threading.enumerate()]
+    names = [one.name.split(" (")[0].split("-")[0] for one in threading.enumerate()]
     found["threads"] = dict(Counter(names))
     found["os_threads"] = len(os.listdir("/proc/self/task"))
     children = []
@@ -39,7 +39,8 @@ def look():
     kinds = Counter()
     for number in os.listdir("/proc/self/fd"):
         try:
-            kinds[os.readlink(f"/proc/self/fd/{number}").split(":")[0]] += 1
+            where = os.readlink(f"/proc/self/fd/{number}")
+            kinds["on disk" if where.startswith("/") else where.split(":")[0]] += 1
         except OSError:
             pass
     found["files"] = dict(kinds)

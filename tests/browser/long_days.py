@@ -136,7 +136,7 @@ class Day:
             expect(card.locator(".bw-panel b").first).to_be_visible()
         card.locator(".bw-panel").get_by_role("button", name="FASTA").click()
         expect(card.locator(".bw-panel a[download]")).to_be_visible()
-        self.notebook.tell("view.change(5, 'T'); view.reverse_complement(10, 40); view.select(0, 30); view.undo()")
+        self.notebook.tell("view.insert(5, 'T'); view.reverse_complement(10, 40); view.select(0, 30); view.undo()")
         self.cell(f"bio.TokenView(letters({number}, 500), tokenizer)", 3)  # shown, and held by no name
         self.cell("view.close()")
 
