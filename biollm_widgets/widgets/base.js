@@ -139,6 +139,9 @@ function card(model, el, name, draw) {
     restore();
     free();
     line.close();
+    // What was handed out last: a page keeps it until it is told.
+    URL.revokeObjectURL(/** @type {any} */ (root).handed || "");
+    root.remove();
   };
 }
 

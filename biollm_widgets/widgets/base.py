@@ -25,6 +25,7 @@ import traitlets
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
+from biollm_widgets.widgets.seen import shared, shown_now
 from biollm_widgets.widgets.twin import page
 
 # anywidget asks for the front end of its own version; servers of another one then say that the model is not found. What
@@ -38,8 +39,11 @@ _KEPT = 20  # troubles of the page that are kept
 @cache
 def module(*stems: str) -> str:
     """The files base.js and `stems` (.js) as the one ES module that the page gets, without what is only for people."""
-    joined = [(_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("base", *stems)]
-    return _lean("\n".join(joined))
+    return _joined("base", *stems)
+
+
+def _joined(*stems: str) -> str:
+    return _lean("\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in stems))
 
 
 @cache
@@ -72,9 +76,9 @@ def _live(esm: str, css: str, state: dict[str, Any]) -> str:
 
     # In JSON "<" occurs in texts only, and there it can be written so that nothing ends the element it stands in.
     data = json.dumps(state, default=packed, ensure_ascii=True).replace("<", "\\u003c")
-    start = (_HERE / "alone.js").read_text(encoding="utf-8").replace("export {};", "")
+    start = _joined("imported", "alone").replace("export {};", "")
     # In a block of its own, so that no name in it meets one of the widget's.
-    code = f"{esm.replace('export default', 'const widget =')}{{\n{_lean(start)}}}\n"
+    code = f"{esm.replace('export default', 'const widget =')}{{\n{start}}}\n"
     return (
         f'<style>{css}</style><div id="live"></div>'
         f'<script type="application/json" id="state">{data}</script><script type="module">{code}</script>'
@@ -112,7 +116,7 @@ def refuse_unknown(kind: type, given: dict[str, Any]) -> None:
 class Widget(anywidget.AnyWidget):
     """The ground of the three widgets.
 
-    A widget gives `_esm`, `_css`, `_make_twin` and `_plain`, and marks what it answers with `@answers(verb)`.
+    A widget gives `_front`, `_css`, `_make_twin` and `_plain`, and marks what it answers with `@answers(verb)`.
 
     Attributes
     ----------
@@ -122,10 +126,16 @@ class Widget(anywidget.AnyWidget):
 
     _model_module_version = traitlets.Unicode(FRONT_END).tag(sync=True)
     _view_module_version = traitlets.Unicode(FRONT_END).tag(sync=True)
+    # anywidget has the page import `_esm` once for each widget, and a page keeps what it imported until it is left. So
+    # `_esm` is small, and `_code`, which all of a kind have in common, is imported once in a page.
+    _esm = _joined("imported", "start")
+    _front: ClassVar[str]  # a `module`
+    _code = traitlets.Unicode().tag(sync=True)
     _twin = traitlets.Unicode().tag(sync=True)  # the class name that its saved picture has in the page
+    _own_layout: Any = None  # made for this widget alone
 
     _verbs: ClassVar[dict[str, str]] = {}
-    _parts: ClassVar[dict[str, tuple[str, ...]]] = {}  # modules besides `_esm` that the page may ask for: their files
+    _parts: ClassVar[dict[str, tuple[str, ...]]] = {}  # modules besides `_front` that the page may ask for: their files
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -137,7 +147,9 @@ class Widget(anywidget.AnyWidget):
         self._turn = threading.RLock()
         self.troubles: list[str] = []
         self._shown: list[Any] = []  # handles of the saved pictures in the notebook
-        super().__init__(**state)
+        self._cells: dict[str, str] = {}  # in which it is shown, with the run of the cell
+        super().__init__(_code=self._front, **state)
+        self._own_layout = None if "layout" in state else self.layout
         self._twin = f"biollm-twin-{self.model_id[:8]}"
         self.on_msg(self._hear)
 
@@ -165,12 +177,40 @@ class Widget(anywidget.AnyWidget):
         if shell is None or not hasattr(shell, "kernel"):
             print(self._plain())
             return
+        unseen = shown_now(self)
+        if self.comm is None:  # it was closed, or nobody could see it
+            self._come_back()
         handle = display(self._picture(), raw=True, display_id=True)
         self._shown = [*self._shown[-3:], handle]
         bundle = self._repr_mimebundle_()
         data = dict((bundle[0] if isinstance(bundle, tuple) else bundle) or {})
         data["text/plain"] = self._live_plain()
         display(data, raw=True)
+        for one in unseen:
+            one._leave()
+
+    def _leave(self) -> None:
+        """Nobody sees it any more: the page forgets it, and ipywidgets does. Shown again, it comes back."""
+        self._close_comm()
+
+    def _close_comm(self) -> None:
+        if self.comm is None:
+            return
+        self._shown, self._cells = [], {}
+        super().close()
+        if self._own_layout is not None and self.layout is self._own_layout and not shared(self.layout, self):
+            self._own_layout.close()  # each widget has one, which ipywidgets leaves behind
+
+    def _come_back(self) -> None:
+        for one in (self.layout, self):
+            if one.comm is None:
+                one.__dict__.pop("_repr_mimebundle_", None)  # which ipywidgets put out of use
+                one._model_id = None
+                one.open()
+
+    def close(self) -> None:
+        """Take it out of the page. What Python knows of it stays, and to show it again brings it back."""
+        self._close_comm()
 
     def _picture(self) -> dict[str, str]:
         return {"text/html": self._make_twin(), "text/plain": self._plain()}
@@ -203,7 +243,7 @@ class Widget(anywidget.AnyWidget):
         body = self._make_twin(saved=False)
         kept = self._alone()
         if kept is not None:
-            body += _live(str(self._esm), str(self._css), {**kept, "_alone": True, "_twin": self._twin})
+            body += _live(self._front, str(self._css), {**kept, "_alone": True, "_twin": self._twin})
         text = page(body, self._plain())
         if path is not None:
             with whole_file(path) as temporary:

@@ -9,9 +9,11 @@
  * @param {string | Uint8Array} data
  */
 function hand(place, name, kind, data) {
-  const link = make("a", { download: name, class: "bw-link", href: URL.createObjectURL(new Blob([/** @type {any} */ (data)], { type: kind })) }, `Download ${name}`);
-  const old = place.querySelector("a");
-  if (old) URL.revokeObjectURL(old.href);
+  const card = /** @type {any} */ (place.closest("section"));
+  if (!card) return; // shut meanwhile
+  URL.revokeObjectURL(card.handed || "");
+  card.handed = URL.createObjectURL(new Blob([/** @type {any} */ (data)], { type: kind }));
+  const link = make("a", { download: name, class: "bw-link", href: card.handed }, `Download ${name}`);
   place.replaceChildren(link);
   if (typeof data === "string") {
     const shown = data.length > 200000 ? data.slice(0, 200000) : data;

@@ -16,6 +16,8 @@ from typing import Any, Optional, Protocol
 import traitlets
 
 from biollm_widgets.widgets.base import Widget, answers
+from biollm_widgets.widgets.busy import busy_with
+from biollm_widgets.widgets.seen import is_seen
 
 GAP = 0.25  # seconds between two messages to the page at the least
 CALM = 1.0  # and as long as nothing is urgent: drawing takes time from the work, on the same cores
@@ -57,7 +59,7 @@ class Live(Widget):
         self._pumped = False  # somebody calls `_tick`
         self._sent_at = self._drawn_at = 0.0
         self._redraw = self._urgent = False  # the saved picture is old; the page should hear as soon as may be
-        self._cells: dict[str, str] = {}  # in which it was shown, with the run of the cell
+        self._unseen = False  # nobody can see it any more, and it is still at work
         super().__init__(**state)
 
     def _drain(self) -> None:
@@ -114,29 +116,28 @@ class Live(Widget):
         if wait > 0:
             time.sleep(wait)
         self._flush()
+        if self._unseen:
+            self._unseen = False
+            super()._leave()
 
     def _show(self) -> None:
         """Show it in the cell that works, unless it stands there or in another one already."""
         from IPython.display import display
 
-        cell, run = _cell()
-        if not self._shown or self._cells.get(cell, run) != run:  # a cell that runs again has lost what it showed
+        if not is_seen(self):
             display(self)
 
+    def _ask_to_stop(self) -> None:
+        """End what it is at, as an interrupt does."""
+        raise NotImplementedError
+
+    def _leave(self) -> None:
+        if busy_with(self) is None:
+            super()._leave()
+        else:  # nobody can press its buttons any more; once it has ended it is gone
+            self._unseen = True
+            self._ask_to_stop()
+
     def _ipython_display_(self, **given: Any) -> None:
-        cell, run = _cell()
-        if cell:
-            self._cells[cell] = run
+        self._unseen = False
         super()._ipython_display_(**given)
-
-
-def _cell() -> tuple[str, str]:
-    """The id of the cell that runs, and of this run of it; "" where there is none."""
-    from IPython import get_ipython
-
-    kernel = getattr(get_ipython(), "kernel", None)
-    try:
-        parent = kernel.get_parent() if kernel is not None else {}
-        return str(parent.get("metadata", {}).get("cellId") or ""), str(parent.get("header", {}).get("msg_id") or "")
-    except (AttributeError, LookupError):
-        return "", ""

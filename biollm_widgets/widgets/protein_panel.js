@@ -453,9 +453,7 @@ function view(model, root, { ask, trouble, say }) {
         places.set(stem, /** @type {HTMLElement} */ (place));
         where.replaceChildren(place);
         const text = texts[stem] ?? (await ask("module", { stem })).content.text;
-        const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-        const made = (await import(address)).default;
-        URL.revokeObjectURL(address);
+        const made = await biollmImported(text);
         place?.replaceChildren();
         parts.set(stem, made(desk, place));
       }

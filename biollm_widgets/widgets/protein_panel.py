@@ -62,7 +62,7 @@ class ProteinPanel(Live):
         For an option that there is not.
     """
 
-    _esm = module("protein_panel")
+    _front = module("protein_panel")
     _css = sheet("protein_panel")
     _parts: ClassVar = {
         "protein_sampling": ("protein_sampling",),

@@ -534,9 +534,7 @@ function view(model, root, { ask, trouble, say }) {
   async function fetchPanels() {
     side.replaceChildren(make("span", { class: "bw-quiet" }, "Waiting for Python …"));
     const { content } = await ask("module", { stem: "token_panels" });
-    const address = URL.createObjectURL(new Blob([content.text], { type: "text/javascript" }));
-    panels = (await import(address)).default(desk);
-    URL.revokeObjectURL(address);
+    panels = (await biollmImported(content.text))(desk);
     openPanel(panel);
   }
   /** @param {Element} node */
@@ -648,8 +646,9 @@ function view(model, root, { ask, trouble, say }) {
   sized.observe(pane);
   sized.observe(probe); // a change of theme takes the font away and brings another
   renew();
-  setTimeout(ahead, 300);
+  const soon = setTimeout(ahead, 300);
   return () => {
+    clearTimeout(soon);
     if (panels) panels.rest("");
     sized.disconnect();
     for (const [event, hear] of ears) model.off(event, hear);

@@ -86,7 +86,7 @@ class TokenView(Widget):
         For an option that there is not.
     """
 
-    _esm = module("token_data", "token_view")
+    _front = module("token_data", "token_view")
     _css = sheet("token_view")
     _parts: ClassVar = {"token_panels": ("hand", "token_panels")}
 

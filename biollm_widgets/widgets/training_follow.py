@@ -35,7 +35,6 @@ class Follower:
         self.reader = ProgressReader(self.path)
         self.over = threading.Event()
         self.grown = time.monotonic()  # when it last grew
-        self.thread = threading.Thread(target=self._go, name="follow", daemon=True)
 
     def begin(self) -> None:
         """Read what is there, then go on in the background."""
@@ -47,16 +46,22 @@ class Follower:
         while self._look() and self.reader.behind and time.monotonic() - began < OPENING:
             pass
         self.grown = first
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Read on from where it was."""
+        self.over = threading.Event()
         self.progress._sheet.followed = True
         self._judge()
+        self.thread = threading.Thread(target=self._go, args=(self.over,), name="follow", daemon=True)
         self.thread.start()
 
     def end(self) -> None:
         self.over.set()
         self.progress._sheet.followed = False
 
-    def _go(self) -> None:
-        while not self.over.wait(0 if self.reader.behind else LOOK):
+    def _go(self, over: threading.Event) -> None:
+        while not over.wait(0 if self.reader.behind else LOOK):
             try:
                 self._look()
                 self._judge()

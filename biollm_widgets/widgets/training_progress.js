@@ -267,10 +267,7 @@ function view(model, root, { ask, trouble, say }) {
   /** @param {string} stem @param {boolean} quiet */
   async function part(stem, quiet) {
     const text = texts[stem] ?? (await ask("module", { stem }, quiet)).content.text;
-    const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-    const made = (await import(address)).default(desk);
-    URL.revokeObjectURL(address);
-    return made;
+    return (await biollmImported(text))(desk);
   }
   /** @param {string} name */
   async function open(name) {
@@ -299,12 +296,15 @@ function view(model, root, { ask, trouble, say }) {
   words();
   redraw();
   if (!alone) askAll();
+  let closed = false;
   part("training_reading", true).then((made) => {
+    if (closed) return made.clean();
     reader = made;
     reader.copying();
     redraw();
   }, trouble);
   return () => {
+    closed = true;
     reader?.clean();
     panels?.clean();
     clearInterval(clock);

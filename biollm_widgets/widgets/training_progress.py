@@ -53,7 +53,7 @@ class TrainingProgress(Live):
         For an option that there is not.
     """
 
-    _esm = module("training_chart", "training_progress")
+    _front = module("training_chart", "training_progress")
     _css = sheet("training_progress")
     _parts: ClassVar = {
         "training_panels": ("hand", "training_panels"),
@@ -215,6 +215,7 @@ class TrainingProgress(Live):
         return made
 
     _follower: Any = None
+    _follows_again = False  # when it is seen again
 
     def unfollow(self) -> None:
         """Follow a file no longer; what is there stays."""
@@ -224,6 +225,17 @@ class TrainingProgress(Live):
     def close(self) -> None:
         self.unfollow()
         super().close()
+
+    def _leave(self) -> None:
+        self._follows_again = self._sheet.followed
+        self.unfollow()
+        super()._leave()
+
+    def _come_back(self) -> None:
+        super()._come_back()
+        if self._follows_again:
+            self._follows_again = False
+            self._follower.go_on()
 
     # What is known.
 

@@ -24,6 +24,30 @@ window.bio = (() => {
       await app().commands.execute("notebook:enter-command-mode");
       return number;
     },
+    /** Write a cell anew, or add it at the end. */
+    put(number, source) {
+      if (number < cells().cells.length) cells().cells[number].setSource(source);
+      else cells().insertCell(number, { cell_type: "code", source, metadata: { trusted: true } });
+    },
+    async clear() {
+      await app().commands.execute("notebook:clear-all-cell-outputs");
+    },
+    /** Run a cell that is there once more. */
+    async runAgain(number) {
+      panel().content.activeCellIndex = number;
+      panel().content.deselectAll();
+      await app().commands.execute("notebook:run-cell");
+      await app().commands.execute("notebook:enter-command-mode");
+    },
+    /** A kernel that begins anew behind the same notebook. */
+    async restart() {
+      await panel().sessionContext.restartKernel();
+    },
+    /** Close the notebook, not its kernel, and open it again. */
+    async closeAndOpen(name) {
+      await app().commands.execute("application:close");
+      await app().commands.execute("docmanager:open", { path: name, factory: "Notebook" });
+    },
     /** Add cells at the end and run them one after the other; the number of the first, while they run. */
     start(sources) {
       const first = cells().cells.length;

@@ -14,8 +14,9 @@ from playwright.sync_api import Locator, Page, expect
 from .servers import Server
 
 _DRIVER = Path(__file__).with_name("driver.js").read_text(encoding="utf-8")
-# JupyterLab in the mode that shows one document, and Notebook 7; what is in the cells is the same.
-ADDRESSES = {"lab": "/doc/tree/{name}", "notebook": "/notebooks/{name}"}
+# JupyterLab in the mode that shows one document, Notebook 7, and JupyterLab with all around the documents, each in a
+# workspace of its own; what is in the cells is the same.
+ADDRESSES = {"lab": "/doc/tree/{name}", "notebook": "/notebooks/{name}", "tabs": "/lab/workspaces/{stem}/tree/{name}"}
 
 # The simplest widget that anywidget makes, pinned to the kernel's version as anywidget does by itself.
 PLAIN = """
@@ -54,14 +55,14 @@ class Notebook:
         Its server.
     name : str
         The notebook's name in the server's folder.
-    front : {"lab", "notebook"}
-        JupyterLab or Notebook 7.
+    front : {"lab", "notebook", "tabs"}
+        One of `ADDRESSES`.
     """
 
     def __init__(self, page: Page, server: Server, name: str, front: str = "lab"):
         self.page, self.server, self.name, self.front = page, server, name, front
         page.add_init_script(_DRIVER)
-        page.goto(server.url + ADDRESSES[front].format(name=name))
+        page.goto(server.url + ADDRESSES[front].format(name=name, stem=Path(name).stem))
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:

@@ -21,7 +21,7 @@ from biollm_widgets.widgets.twin import twin
 class Small(Widget):
     """A widget of nothing but the ground."""
 
-    _esm = module("token_data")
+    _front = module("token_data")
     _css = sheet("token_view")
 
     def __init__(self, *, colour: str = "blue", height: int = 10, **unknown: Any) -> None:

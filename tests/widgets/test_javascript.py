@@ -34,7 +34,7 @@ def sent() -> Iterator[tuple[str, str]]:
         waiting += widget.__subclasses__()
         if not widget.__module__.startswith("biollm_widgets.") or widget is Live:  # a floor, which has no page
             continue
-        yield widget.__name__, str(widget._esm)
+        yield widget.__name__, widget._front
         for part, files in widget._parts.items():
             yield f"{widget.__name__}: {part}", module(*files)
 
