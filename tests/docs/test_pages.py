@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from biollm_widgets.cli import VERBS, main
+from biollm_widgets.cli import main
 from biollm_widgets.dna.finetuning.flags import DEFAULTS, Flags, read_words
 
 ROOT = Path(__file__).resolve().parents[2]
