@@ -101,7 +101,7 @@ def bad_together() -> Iterator[Finding]:
 
     torch, transformers = _version("torch"), _version("transformers")
     if torch and transformers and Version(transformers).major >= 5 and Version(torch) < Version("2.6"):
-        # transformers 5 raises for torch.load below 2.6 (CVE-2025-32434); tried with 5.20.2 and torch 2.5.1.
+        # transformers 5 raises for torch.load below 2.6 (CVE-2025-32434).
         yield Finding(
             "transformers-torch",
             GROUP,

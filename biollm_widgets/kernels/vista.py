@@ -38,7 +38,7 @@ if ! command -v apptainer >/dev/null 2>&1 && [ -x "${{LMOD_CMD:-}}" ]; then
     eval "$("$LMOD_CMD" sh load tacc-apptainer 2>/dev/null)" || :
 fi
 command -v apptainer >/dev/null 2>&1 ||
-    stop 'There is no apptainer here; on a compute node, `{load}`, then start the Jupyter server.'
+    stop 'There is no apptainer here; give "{load}" on a compute node, then start the Jupyter server.'
 
 has_gpu() {{
     devices="${{BIOLLM_DEVICES:-/dev}}"
