@@ -12,7 +12,8 @@ own in the same round, the same is done without our widgets: as many widgets of 
 trainings, the same proteins. What that leaves behind is Jupyter's, PyTorch's and transformers', and no more than that
 may be ours.
 
-After each round garbage is collected in the kernel and in the page, and all is counted. The slope of each figure is
+After each round IPython's `Out` is emptied, which holds on to each value that a cell ended with, ours or not; garbage
+is collected in the kernel and in the page, and all is counted. The slope of each figure is
 that of a straight line through its rounds, with one level for each kernel (or page) of its own, so that a restart
 counts as none; the first rounds of each are left out, because what is loaded once is no growth. Its uncertainty is that
 of least squares, at 95 %. A figure grows when its slope is above zero by more than that, and by more than a hundredth
@@ -229,6 +230,7 @@ def play(
                     day.page.bring_to_front()  # what is behind another page draws nothing
                     day.round(number)
                     result["drops"] += 1
+                    day.notebook.tell("get_ipython().run_line_magic('reset', '-f out')")
                     row[who] = {"kernel": flat(in_kernel(day.notebook)), "page": day.watched.look()}
                     there = processes_of(home)
                     row[who]["server"] = {
