@@ -136,7 +136,7 @@ class Course:
 
     def verdicts(self, lesson: str) -> list[Verdict]:
         """What became of all that were graded, sorted by learner."""
-        paths = sorted((self.private / "verdicts" / lesson).glob("*.json"))
+        paths = sorted((self.private / "verdicts" / lesson).glob("[!.]*.json"))  # one that is being written has a dot
         return [verdict for verdict in map(verdicts.load, paths) if verdict is not None]
 
     def notebook(self, lesson: str) -> Any:

@@ -259,7 +259,7 @@ def merge(batch: Batch, folders: Iterable[Path], say: Say) -> list[Verdict]:
         for folder in folders:
             if not folder.is_dir():
                 raise InputError(f"There is no folder {folder}; name the folder that the parts were written into.")
-            for path in sorted(folder.rglob("*.json")):
+            for path in sorted(folder.rglob("[!.]*.json")):
                 found = _read_part(path)
                 if found is None:
                     say(f"{path} is no result of a part, or was not written to its end; it was passed over.")

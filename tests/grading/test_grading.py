@@ -242,6 +242,17 @@ def test_killed_in_the_middle_and_started_again_each_is_graded_once_and_none_is_
     assert per_learner == dict.fromkeys(names, FULL)
 
 
+def test_a_verdict_that_is_being_written_is_none_yet(small: Course) -> None:
+    from biollm_widgets.files import whole_file
+    from biollm_widgets.grading.verdicts import Verdict, packed, save
+
+    save(Verdict("alice", LESSON), small.record(LESSON, "alice"))
+    with whole_file(small.record(LESSON, "bob")) as place:
+        place.write_text(json.dumps(packed(Verdict("bob", LESSON))))
+        assert [verdict.learner for verdict in small.verdicts(LESSON)] == ["alice"]
+    assert [verdict.learner for verdict in small.verdicts(LESSON)] == ["alice", "bob"]
+
+
 def test_ctrl_c_keeps_what_is_graded_and_says_how_to_go_on(small: Course) -> None:
     enroll(small, *(f"learner{number}" for number in range(8)))
     running = command(small)
