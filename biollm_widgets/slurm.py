@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Sequence
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.kernels.vista import IMAGE, LOAD
 
-DAY4 = "${SCRATCH:-}/pytorch-ml-container_0.4.sif"  # the container of the Day4-pt-251 kernel
+DAY4 = f"${{SCRATCH:-}}/{IMAGE}"  # the container of the Day4-pt-251 kernel
 
 
 def inside(image: str, gpu: bool) -> str:
@@ -30,7 +31,7 @@ inside=()
 if [[ -f $image ]]; then
     if ! command -v apptainer >/dev/null; then
         set +u  # the code of modules does not bear it
-        module load tacc-apptainer
+        {LOAD}
         set -u
     fi
     inside=(apptainer exec {nv}--env "HF_HOME=${{HF_HOME:-${{SCRATCH:-$HOME}}/cache}}" "$image")

@@ -19,9 +19,9 @@ PACKAGE = ROOT / "biollm_widgets"
 # From the ground up. Rooms of one floor do not know each other; a room imports from its own and from floors below.
 FLOORS = [
     ["errors", "news"],
-    ["files", "pictures", "recall", "scores", "slurm"],
+    ["files", "pictures", "recall", "scores"],
     ["kernels", "lessons", "sequences"],
-    ["tokenization"],
+    ["slurm", "tokenization"],
     ["models"],
     ["runs"],
     ["dna", "protein"],

@@ -124,13 +124,13 @@ def _make_kernel_available() -> None:
 
 def _models_in_words() -> str:
     """One line where the published models are not here, so that nobody waits for them."""
-    from biollm_widgets.models import cache
+    from biollm_widgets.models import local
     from biollm_widgets.models.catalog import CATALOG
 
     absent = [
         model.name
         for model in CATALOG
-        if model.stand_in is not None and model.on_hub and cache.snapshot(model.id) is None
+        if model.stand_in is not None and model.on_hub and local.find(model.id).copy is None
     ]
     if not absent:
         return ""

@@ -294,11 +294,11 @@ def quota() -> Iterator[Finding]:
             BROKEN if one.left < HEADROOM else NOTE,
             f"{words}: your quota is {'used up' if one.left < HEADROOM else 'nearly used up'}.",
             "Delete what is not needed any more, or move it to $SCRATCH; this lists what is largest:",
-            largest(_mount_of(one.disk)),
+            largest(mount_of(one.disk)),
         )
 
 
-def _mount_of(disk: str) -> Path:
+def mount_of(disk: str) -> Path:
     """The folder at which a disk is, as /proc/self/mounts tells; the home folder where it does not."""
     if disk.startswith("/") and Path(disk).is_dir():
         return Path(disk)

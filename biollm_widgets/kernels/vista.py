@@ -13,7 +13,8 @@ from biollm_widgets.errors import InputError
 
 IMAGE = "pytorch-ml-container_0.4.sif"  # TACC's own, in $SCRATCH
 SCRIPT = "start.sh"
-LOAD = "module load tacc-apptainer"
+MODULE = "tacc-apptainer"
+LOAD = f"module load {MODULE}"
 
 # What a fixed kernel.json cannot know is decided when the kernel starts: which node it is on, whether that has a GPU,
 # whether the module is loaded. A GPU is there when the driver has made its device files: looking at files takes no
@@ -35,7 +36,7 @@ image={image}
 [ -f "$image" ] || stop "There is no image at $image; copy it there, or install the kernel with --image FILE."
 [ -r "$image" ] || stop "The image $image cannot be read by you; ask its owner for the right to read it."
 if ! command -v apptainer >/dev/null 2>&1 && [ -x "${{LMOD_CMD:-}}" ]; then
-    eval "$("$LMOD_CMD" sh load tacc-apptainer 2>/dev/null)" || :
+    eval "$("$LMOD_CMD" sh load {module} 2>/dev/null)" || :
 fi
 command -v apptainer >/dev/null 2>&1 ||
     stop 'There is no apptainer here; give "{load}" on a compute node, then start the Jupyter server.'
@@ -97,7 +98,7 @@ def container_image(given: Optional[Path]) -> Path:
 def start_script(name: str, image: Optional[Path]) -> str:
     """The text of the script; without an image of one's own it looks for TACC's in $SCRATCH whenever it starts."""
     where = shlex.quote(str(image.absolute())) if image else f'"$SCRATCH/{IMAGE}"'
-    return _START.format(name=name, image=where, load=LOAD)
+    return _START.format(name=name, image=where, load=LOAD, module=MODULE)
 
 
 def kernel_argv() -> list[str]:

@@ -23,9 +23,9 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def cached(home: Path, files: dict[str, bytes], commit: str = "c" * 40) -> Path:
+def cached(home: Path, files: dict[str, bytes], commit: str = "c" * 40, hub: str = ".cache/huggingface/hub") -> Path:
     """A snapshot as the hub's client lays it out."""
-    base = home / ".cache" / "huggingface" / "hub" / f"models--{DNA.replace('/', '--')}"
+    base = home / hub / f"models--{DNA.replace('/', '--')}"
     for folder in ("blobs", "refs", f"snapshots/{commit}"):
         (base / folder).mkdir(parents=True, exist_ok=True)
     (base / "refs" / "main").write_text(commit)
@@ -56,6 +56,18 @@ def test_the_line_that_fetches_fetches(home):
     found = look("models", environ)
     assert found["model-dnabert-2"]["state"] == found["model-protgpt2"]["state"] == "fine"
     assert "models-room" not in found
+
+
+def test_what_the_class_has_is_not_missing_and_its_damage_is_told(home):
+    base = cached(home, whole(), hub="class/hub")
+    environ = surroundings(home, BIOLLM_SHARED_CACHE=home / "class")
+    found = look("models", environ)
+    assert found["class-dnabert-2"]["state"] == "fine" and "~/class" in found["class-dnabert-2"]["sentence"]
+    assert found["models-room"]["command"] == "biollm fetch ProtGPT2"
+    weights = next(file for file in base.glob("snapshots/*/model.safetensors"))
+    weights.resolve().write_bytes(weights.read_bytes()[:1000])
+    damaged = look("models", environ)["class-dnabert-2"]
+    assert damaged["state"] == "note" and "is damaged" in damaged["sentence"]
 
 
 def test_two_weight_formats_are_told_and_what_is_not_read_is_deleted_by_the_line(home):
