@@ -43,34 +43,49 @@ DNABERT2 = "zhihan1996/DNABERT-2-117M"
 )
 def bases_per_token(case: Case, answer: Any) -> None:
     """Bases over tokens that stand for bases, of fresh sequences and of two tokenizers."""
-    found = []
+    found: list[float] = []
     for number in range(case.rounds):
         tokenizer = inputs.small_tokenizer() if number % 2 else inputs.embedded_tokenizer(DNABERT2)
         other = inputs.embedded_tokenizer(DNABERT2) if number % 2 else inputs.small_tokenizer()
         sequence = inputs.dna(case.rng, int(case.rng.integers(40, 300)))
         got = case.number(case.call(answer, sequence, tokenizer))
-        tokens = tokenizer.tokenize(sequence, add_special_tokens=False)
-        bases, count = len(sequence), len(tokens)
         found.append(got)
-        if len(found) > 1 and len({round(value, 6) for value in found}) == 1:
-            case.mistake("quoted", f"It gives {got:g} for sequences of different letters.")
-        variants = {
-            "special": bases / (count + 2),
-            "inverted": count / bases,
-            "one": 1.0,
-            "own": bases / len(other.tokenize(sequence, add_special_tokens=False)),
-            "distinct": bases / len(set(tokens)),
-            "tokens": float(count),
-        }
-        saw = f"{bases} bases in {count} tokens are {bases / count:.3f} bases a token; it gives {got:.3f}."
+        bases, count = len(sequence), len(tokenizer.tokenize(sequence, add_special_tokens=False))
         if close(got, bases / count):
             continue
+        variants = _counted(sequence, tokenizer, other)
+        heart = len(found) > 1 and len({round(value, 6) for value in found}) == 1
         if number == 0 and not close(got, variants["one"]):
             # A number by heart shows only when it stays the same; it may be one of the variants by chance.
-            again = case.number(case.call(answer, inputs.dna(case.rng, 77), tokenizer))
-            case.need(again != got, "quoted", f"It gives {got:g} for sequences of different letters.")
+            again = _unlike(sequence, tokenizer, other, case.rng)
+            heart = case.number(case.call(answer, again, tokenizer)) == got
+        case.need(not heart, "quoted", f"It gives {got:g} for sequences of different letters.")
+        saw = f"{bases} bases in {count} tokens are {bases / count:.3f} bases a token; it gives {got:.3f}."
         case.match(got, bases / count, variants, close, saw)
     case.say(f"Right for {case.rounds} sequences and two tokenizers, one of which cuts smaller.")
+
+
+def _counted(sequence: str, tokenizer: Any, other: Any) -> dict[str, float]:
+    """What each known mistake makes of a sequence."""
+    tokens = tokenizer.tokenize(sequence, add_special_tokens=False)
+    return {
+        "special": len(sequence) / (len(tokens) + 2),
+        "inverted": len(tokens) / len(sequence),
+        "one": 1.0,
+        "own": len(sequence) / len(other.tokenize(sequence, add_special_tokens=False)),
+        "distinct": len(sequence) / len(set(tokens)),
+        "tokens": float(len(tokens)),
+    }
+
+
+def _unlike(sequence: str, tokenizer: Any, other: Any, rng: Any) -> str:
+    """Another sequence, of which each mistake makes another number: who gives the same one knows it by heart."""
+    before = _counted(sequence, tokenizer, other)
+    while True:
+        again = inputs.dna(rng, int(rng.integers(40, 300)))
+        after = _counted(again, tokenizer, other)
+        if not any(close(before[name], after[name]) for name in before if name != "one"):
+            return again
 
 
 _FROM, _TO = "ACGTUNacgtun", "TGCAANtgcaan"
