@@ -59,6 +59,11 @@ bio.generate(None, 1, max_length=4, seed=1, progress=False)  # the model is load
 """
 LONG = 100_000  # steps that nobody waits for the end of
 
+_TAKE_AWAY = """() => {
+  for (const dialog of document.querySelectorAll("dialog.jp-Dialog"))
+    if (dialog.textContent.includes("Connection Error")) [...dialog.querySelectorAll("button")].at(-1)?.click();
+}"""
+
 
 class Day:
     """A notebook in a page of its own, and what is done in it.
@@ -85,7 +90,7 @@ class Day:
         self.notebook.ask("1")
         # JupyterLab says that its server is gone, on top of everything; whoever comes back takes that away.
         gone = page.locator("dialog.jp-Dialog:has-text('Connection Error')")
-        page.add_locator_handler(gone, lambda: gone.get_by_role("button").last.click(), no_wait_after=True)
+        page.add_locator_handler(gone, self.take_away, no_wait_after=True)
 
     def round(self, number: int) -> None:
         """Everything but what ends a page or a kernel."""
@@ -211,9 +216,14 @@ class Day:
             "bio.panel().sessionContext.session.kernel.connectionStatus === 'connected'", timeout=60_000
         )
 
+    def take_away(self) -> None:
+        """JupyterLab may have said that the server was gone; nothing opens before somebody has closed that."""
+        self.page.evaluate(_TAKE_AWAY)
+
     def reload(self) -> None:
         """Saved, and loaded again with the widgets that are there."""
         self.notebook.save()
+        self.take_away()
         self.watched.reloads()
         self.page.reload()
         self.notebook.wait_until_ready()
@@ -221,6 +231,7 @@ class Day:
     def close_and_open(self) -> None:
         """The notebook is closed, its kernel goes on, and it is opened again in the same page."""
         self.notebook.save()
+        self.take_away()
         self.page.evaluate("name => bio.closeAndOpen(name)", self.name)
         self.notebook.wait_until_ready()
 
