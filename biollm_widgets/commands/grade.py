@@ -81,7 +81,8 @@ def command(
     if sys.platform == "win32":
         raise InputError("Grading takes Linux or macOS, whose processes can be forked; on Windows run it in WSL.")
     from biollm_widgets.grading.course import Course
-    from biollm_widgets.grading.grade import Batch, choose_isolation, default_workers, merge, save_part
+    from biollm_widgets.grading.grade import Batch, merge, save_part
+    from biollm_widgets.grading.setting import choose_isolation, default_workers
 
     course = Course(folder)
     if slurm is not None:

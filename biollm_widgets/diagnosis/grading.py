@@ -22,7 +22,7 @@ _SECONDS = 3.5
 # In a process of its own: it forks, and a notebook's process has threads.
 _ISOLATION = """
 from biollm_widgets.errors import InputError
-from biollm_widgets.grading.grade import choose_isolation
+from biollm_widgets.grading.setting import choose_isolation
 try:
     print("can", choose_isolation("auto"))
 except InputError as problem:
@@ -143,5 +143,5 @@ def _apart(because: str) -> Finding:
         NOTE,
         f"Submissions cannot be kept apart here ({because}), so biollm grade refuses.",
         "Grade on a Linux machine that allows user namespaces, install bubblewrap (bwrap) there, or name a container "
-        "in BIOLLM_APPTAINER_IMAGE.",
+        "in BIOLLM_IMAGE.",
     )

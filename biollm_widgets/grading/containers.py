@@ -16,7 +16,7 @@ from biollm_widgets.grading import sandbox
 from biollm_widgets.grading.limits import Limits
 
 PROGRAMS = {"bubblewrap": "bwrap", "apptainer": "apptainer"}
-IMAGE = "BIOLLM_APPTAINER_IMAGE"  # the environment variable that names the container's file
+IMAGE = "BIOLLM_IMAGE"  # the environment variable that names the container's file
 WORK = "/run/work"
 _CODE = "from biollm_widgets.grading.cold import main; main()"
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +10,15 @@ from typing import Any, Optional
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
-from biollm_widgets.grading import containers, gradebook, sandbox, verdicts
-from biollm_widgets.grading.course import Course, sha
+from biollm_widgets.grading import gradebook, verdicts
+from biollm_widgets.grading.course import Course
 from biollm_widgets.grading.limits import Limits
 from biollm_widgets.grading.own import OwnNotebooks
-from biollm_widgets.grading.pool import Done, Job, Lesson, Pool
+from biollm_widgets.grading.pool import Done, Job, Pool
 from biollm_widgets.grading.preflight import fingerprint
-from biollm_widgets.grading.runner import Spot
+from biollm_widgets.grading.setting import lesson_of, one_at_a_time, spot_of
 from biollm_widgets.grading.verdicts import Verdict
 
-ISOLATIONS = ("auto", "namespaces", "bubblewrap", "apptainer", "none")
 Say = Callable[[str], None]
 
 
@@ -62,16 +58,11 @@ class Batch:
         for lesson in lessons:
             course.need(lesson)
             gradebook.agrees(course, lesson)
-        self.lessons = {lesson: self._lesson(lesson) for lesson in lessons}
+        self.lessons = {lesson: lesson_of(course, lesson) for lesson in lessons}
         self.jobs: list[Job] = []
         self.unchanged: list[Verdict] = []
         for lesson in lessons:
             self._gather(lesson, learners, force)
-
-    def _lesson(self, name: str) -> Lesson:
-        of = sha(self.course.source(name).read_bytes(), _versions())
-        recall = self.course.private / "recall" / f"{name}-{of[:20]}"
-        return Lesson(name, self.course.notebook(name), self.course.graded(name), of, str(recall))
 
     def _gather(self, lesson: str, learners: Sequence[str], force: bool) -> None:
         there = self.course.learners(lesson)
@@ -124,8 +115,7 @@ class Batch:
         private = self.course.private
         private.mkdir(mode=0o700, exist_ok=True)
         with one_at_a_time(private) if self.part is None else _nothing():
-            hidden = (str(self.course.folder), *_answers())
-            spot = Spot("", isolation, hidden, limits, _secret(private))
+            spot = spot_of(self.course, isolation, limits)
             wanted = [lesson for lesson in self.lessons if any(job.lesson == lesson for job in self.jobs)]
             with Pool(self.lessons.values(), spot, max(1, min(workers, len(self.jobs)))) as pool:
                 lessons = [self.lessons[lesson] for lesson in wanted]
@@ -152,84 +142,9 @@ class Batch:
             ) from None
 
 
-def choose_isolation(wanted: str) -> str:
-    """What a learner's notebook is kept apart by here.
-
-    Raises
-    ------
-    InputError
-        When it cannot be kept apart, unless "none" was asked for in so many words.
-    """
-    if wanted == "none":
-        return wanted
-    reasons = []
-    for one in ("namespaces", *containers.PROGRAMS) if wanted == "auto" else (wanted,):
-        reason = sandbox.probe() if one == "namespaces" else containers.why_not(one)
-        if not reason:
-            return one
-        reasons.append(f"{one}: {reason}")
-    raise InputError(
-        f"Notebooks cannot be kept apart here ({'; '.join(reasons)}): what learners wrote would run with your rights. "
-        "Grade on a Linux machine that allows user namespaces or has bubblewrap or, only for learners whom you trust "
-        "as yourself, with --isolation none."
-    )
-
-
-@contextmanager
-def one_at_a_time(private: Path) -> Iterator[None]:
-    """Nobody else grades this course meanwhile.
-
-    Raises
-    ------
-    InputError
-        Somebody does.
-    """
-    with (private / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            who = file.read().strip() or "unknown"
-            raise InputError(
-                f"This course is being graded already, by process {who}; wait for it, or stop it."
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
 @contextmanager
 def _nothing() -> Iterator[None]:
     yield
-
-
-def _secret(private: Path) -> str:
-    """The course's secret, made the first time."""
-    path = private / "secret"
-    if not path.exists():
-        with whole_file(path) as place:
-            place.write_text(secrets.token_hex(16), encoding="utf-8")
-            place.chmod(0o600)
-    return path.read_text(encoding="utf-8").strip()
-
-
-def _answers() -> list[str]:
-    """The folders of the package that say which answers are right."""
-    checks = Path(sandbox.__file__).parents[1] / "checks"
-    return [str(path) for path in (checks / "dna", checks / "protein") if path.is_dir()]
-
-
-def _versions() -> str:
-    """What a verdict depends on besides the notebook: the packages, and the checks as they are."""
-    from importlib.metadata import version
-
-    root = Path(sandbox.__file__).parents[1]
-    # What reads, runs and judges; a better feedback page is no reason to grade a class again.
-    judging = ("recognising", "rebuilding", "reading", "inside", "network", "remote", "runner", "wire")
-    files = sorted((root / "checks").rglob("*.py")) + [root / "grading" / f"{name}.py" for name in judging]
-    of = [f"{name} {version(name)}" for name in ("torch", "transformers", "numpy", "pandas", "scikit-learn")]
-    return sha(*of, *(path.read_bytes() for path in files))
 
 
 # Parts of a class that are graded beside each other, and put together afterwards.
@@ -289,8 +204,3 @@ def _read_part(path: Path) -> Optional[tuple[Verdict, str]]:
         return None if verdict is None else (verdict, str(data["notebook"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def default_workers() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

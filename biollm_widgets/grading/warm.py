@@ -33,6 +33,11 @@ _NEEDED = (
     "sklearn.decomposition", "sklearn.linear_model", "sklearn.metrics", "sklearn.model_selection",
     "sklearn.naive_bayes", "sklearn.preprocessing", "sklearn.pipeline", "torch", "transformers", "einops", "accelerate",
     "biollm_widgets.grading.inside", "biollm_widgets.grading.network",
+    # What widgets, tables and designs take only once they are used.
+    "biollm_widgets.runs.terminal", "biollm_widgets.widgets.picture_svg", "biollm_widgets.widgets.protein_run",
+    "biollm_widgets.widgets.training_busy", "biollm_widgets.widgets.training_run", "pandas.io.formats.csvs",
+    "pandas.io.formats.html", "pandas.io.formats.string", "Bio.Align.substitution_matrices", "Bio.SeqUtils.ProtParam",
+    "narwhals._pandas_like.dataframe", "sqlite3",
 )  # fmt: skip
 _OF_TRANSFORMERS = ("AutoTokenizer", "PreTrainedTokenizerFast", "Trainer", "TrainingArguments", "GPT2LMHeadModel")
 

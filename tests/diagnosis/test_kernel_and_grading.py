@@ -113,7 +113,7 @@ def test_a_server_without_nbgraders_half_in_the_page_is_told(tmp_path):
 
 def test_isolation_is_what_grade_would_choose_and_a_reason_where_there_is_none(monkeypatch):
     from biollm_widgets.errors import InputError
-    from biollm_widgets.grading.grade import choose_isolation
+    from biollm_widgets.grading.setting import choose_isolation
 
     try:
         wanted = ("fine", choose_isolation("auto"))

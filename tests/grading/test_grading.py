@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("nbgrader", reason="Grading takes nbgrader (make test installs it).")
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.grading import grade, gradebook
+from biollm_widgets.grading import gradebook, setting
 from biollm_widgets.grading.course import Course
 from biollm_widgets.grading.grade import Batch, merge, save_part
 from biollm_widgets.grading.limits import Limits
@@ -270,7 +270,7 @@ def test_two_at_once_are_one_too_many(small: Course) -> None:
     enroll(small, "alice")
     small.private.mkdir(exist_ok=True)
     with (
-        grade.one_at_a_time(small.private),
+        setting.one_at_a_time(small.private),
         pytest.raises(InputError, match=rf"graded already, by process {os.getpid()}"),
     ):
         go(small)

@@ -298,7 +298,7 @@ def _bytes(path: Path) -> bytes:
 def test_a_system_without_namespaces_is_told_of_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     from biollm_widgets.errors import InputError
     from biollm_widgets.grading import containers
-    from biollm_widgets.grading.grade import choose_isolation
+    from biollm_widgets.grading.setting import choose_isolation
 
     monkeypatch.setattr(sandbox, "probe", lambda: "user namespaces: Operation not permitted")
     monkeypatch.setattr(containers, "why_not", lambda one: f"{containers.PROGRAMS[one]} is not installed")

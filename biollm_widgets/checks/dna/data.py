@@ -183,7 +183,7 @@ def write_files(case: Case, answer: Any) -> None:
         label = dict(zip(distinct["DNA_sequence"], distinct["Target"].astype(str), strict=True))
         for name, part in parts.items():
             case.need(
-                all(label.get(row.iloc[0]) == str(row.iloc[1]) for _, row in part.iterrows()),
+                all(label.get(one) == value for one, value in zip(part.iloc[:, 0], part.iloc[:, 1], strict=True)),
                 "labels",
                 f"{name}: some rows are not in the table with this label.",
             )

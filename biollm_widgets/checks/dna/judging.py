@@ -141,8 +141,11 @@ def metrics(case: Case, answer: Any) -> None:
             labels = (case.rng.random(150) < 0.3).astype(int)
             wrong = case.rng.random(150) < (0.2, 0.85)[number % 2]
             predictions = np.where(wrong, 1 - labels, labels)
-            averages = {one: f1_score(labels, predictions, average=one) for one in ("macro", *kinds.values())}
-            if number or apart(*averages.values()):
+
+            def f1(average: str, labels: Any = labels, predictions: Any = predictions) -> float:
+                return float(f1_score(labels, predictions, average=average))
+
+            if number or apart(*map(f1, ("macro", *kinds.values()))):
                 break  # the first one tells all mistakes from each other
         got = case.call(answer, labels, predictions)
         if not isinstance(got, dict):
@@ -151,7 +154,7 @@ def metrics(case: Case, answer: Any) -> None:
         given = {key: case.number(value, f"Of {key} it") for key, value in got.items()}
         truth = {
             "accuracy": float(accuracy_score(labels, predictions)),
-            "f1": float(averages["macro"]),
+            "f1": f1("macro"),
             "mcc": float(matthews_corrcoef(labels, predictions)),
         }
         saw = f"It gives {', '.join(f'{key} {value:.3f}' for key, value in given.items())}; they are " + ", ".join(
@@ -167,7 +170,7 @@ def metrics(case: Case, answer: Any) -> None:
             case.mistake("copied", saw + ".")
         if not close(given["f1"], truth["f1"]):
             for key, average in kinds.items():
-                if close(given["f1"], averages[average]):
+                if close(given["f1"], f1(average)):
                     case.mistake(key, saw + ".")
         if close(given["accuracy"], truth["accuracy"]) and not close(given["mcc"], truth["mcc"]):
             case.mistake("correlation", saw + ".")
