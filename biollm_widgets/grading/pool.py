@@ -195,16 +195,21 @@ def _in_checkout() -> bool:
 
 
 def prepare() -> None:
-    """Import what judging takes, before processes are forked."""
+    """Import and read what judging takes, before processes are forked: meanwhile the one for kernels loads more."""
     import torch
 
-    from biollm_widgets.checks import LESSONS, checks_of
+    from biollm_widgets.checks import LESSONS, checks_of, inputs
+    from biollm_widgets.models.catalog import CATALOG
 
-    for name in ("jupyter_client.asynchronous.client", "nbformat", "transformers", "zmq.asyncio"):
+    needed = ("jupyter_client.asynchronous.client", "nbformat", "pandas", "sklearn.metrics", "transformers")
+    for name in (*needed, "zmq.asyncio"):
         import_module(name)
     torch.set_num_threads(1)
     for lesson in LESSONS:
         checks_of(lesson)
+    for entry in CATALOG:
+        if entry.stand_in is not None:
+            inputs.embedded_tokenizer(entry.id)
 
 
 def _work(talk: Connection, others: list[Connection], lessons: dict[str, Lesson], spot: Spot) -> None:

@@ -90,7 +90,7 @@ class Day:
         self.notebook.ask("1")
         # JupyterLab says that its server is gone, on top of everything; whoever comes back takes that away.
         gone = page.locator("dialog.jp-Dialog:has-text('Connection Error')")
-        page.add_locator_handler(gone, self.take_away, no_wait_after=True)
+        page.add_locator_handler(gone, lambda: gone.get_by_role("button").last.click(), no_wait_after=True)
 
     def round(self, number: int) -> None:
         """Everything but what ends a page or a kernel."""
