@@ -6,6 +6,7 @@ like an error, and nbgrader takes it for one; there they go to stdout.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
@@ -15,6 +16,11 @@ def in_kernel() -> bool:
     ipython = sys.modules.get("IPython")  # where there is a notebook it is imported
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and hasattr(shell, "kernel")
+
+
+def has_a_page() -> bool:
+    """Whether somebody may look on and click: not in a script, and not while a notebook is graded."""
+    return in_kernel() and not os.environ.get("NBGRADER_EXECUTION")
 
 
 def stream() -> TextIO:

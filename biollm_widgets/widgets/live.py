@@ -15,6 +15,7 @@ from typing import Any, Optional, Protocol
 
 import traitlets
 
+from biollm_widgets import news
 from biollm_widgets.widgets.base import Widget, answers
 from biollm_widgets.widgets.busy import busy_with
 from biollm_widgets.widgets.seen import is_seen
@@ -113,7 +114,7 @@ class Live(Widget):
         """After the end: what is left goes to the page, and the saved picture is of the end."""
         self._redraw = True
         wait = GAP - (time.monotonic() - self._sent_at)
-        if wait > 0:
+        if wait > 0 and news.has_a_page():
             time.sleep(wait)
         self._flush()
         if self._unseen:
