@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.files import whole_file
@@ -163,13 +163,26 @@ def _write(path: Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
+def kernel_of(lesson: Path) -> str:
+    """The name of the kernel that a shipped lesson asks for; "" where it asks for none."""
+    return str(_spec(json.loads(lesson.read_bytes())).get("name", ""))
+
+
+def _spec(notebook: dict[str, Any]) -> dict[str, Any]:
+    return notebook.get("metadata", {}).get("kernelspec", {})
+
+
 def _for_kernel(lesson: Path, kernel: Optional[str]) -> bytes:
     """The bytes of a lesson, asking for the kernel of that name."""
     content = lesson.read_bytes()
     if kernel is None:
         return content
     notebook = json.loads(content)
-    notebook["metadata"]["kernelspec"] = {"display_name": kernel, "language": "python", "name": kernel}
+    own = _spec(notebook)
+    if own.get("name") == kernel:
+        return content
+    shown = own["display_name"] if own.get("name", "").lower() == kernel.lower() else kernel
+    notebook["metadata"]["kernelspec"] = {"display_name": shown, "language": "python", "name": kernel}
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 

@@ -16,7 +16,7 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.kernels import vista
 from biollm_widgets.kernels.install import NAME, install
 from biollm_widgets.kernels.trial import names
-from biollm_widgets.lessons import FIRST, Put, put, shipped, shipped_lessons
+from biollm_widgets.lessons import FIRST, Put, kernel_of, put, shipped, shipped_lessons
 
 TILES = "JUPYTER_APP_LAUNCHER_PATH"  # where jupyter_app_launcher looks besides Jupyter's own folders; one folder only
 
@@ -53,9 +53,11 @@ def command(
         if importlib.util.find_spec("jupyterlab") is None:
             raise InputError("JupyterLab is not installed here; install it with: pip install 'biollm-widgets[lab]'")
         _make_kernel_available()
-    # On TACC's cluster the lessons ask for its container: the server's own Python there has none of the packages.
-    kernel = _listed(NAME) if vista.on_vista() else None
     for lesson in lessons:
+        # On TACC's cluster all ask for its container: the server's own Python there has none of the packages. Elsewhere
+        # each asks for its own by the name that Jupyter lists, all in small letters: for any other name JupyterLab
+        # opens no kernel, and asks which one it is to be.
+        kernel = _listed(NAME if vista.on_vista() else kernel_of(lesson))
         done = put(lesson, folder, lesson.name in taken, kernel)
         click.echo(_said(done, folder, diff))
     if no_open:

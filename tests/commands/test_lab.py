@@ -212,17 +212,19 @@ def test_jupyterlab_opens_also_where_no_kernel_can_be_made(tmp_path, no_server, 
     assert "JupyterLab opens all the same" in said and len(no_server) == 1
 
 
-def test_on_vista_the_lessons_ask_for_the_container_and_elsewhere_for_what_they_ship_with(tmp_path, monkeypatch):
+def test_on_vista_all_lessons_ask_for_the_container_and_elsewhere_each_for_its_own(tmp_path, monkeypatch):
     install()
     put_lessons(tmp_path / "laptop", "--no-open")
     monkeypatch.setenv("TACC_SYSTEM", "vista")
     put_lessons(tmp_path / "vista", "--no-open")
-    asked = {
-        place: json.loads((tmp_path / place / "start_here.ipynb").read_text(encoding="utf-8"))["metadata"]["kernelspec"]
-        for place in ("laptop", "vista")
-    }
-    assert asked["laptop"]["name"] == "python3"
-    assert asked["vista"]["name"] == "day4-pt-251"  # Jupyter lists all names in small letters
+
+    def asked(place: str, lesson: str) -> str:
+        notebook = json.loads((tmp_path / place / f"{lesson}.ipynb").read_text(encoding="utf-8"))
+        return notebook["metadata"]["kernelspec"]["name"]
+
+    # Jupyter lists all names in small letters, and JupyterLab opens the kernel of no other name without asking.
+    assert asked("laptop", "start_here") == "python3" and asked("laptop", "protein_design") == "day4-pt-251"
+    assert asked("vista", "start_here") == asked("vista", "protein_design") == "day4-pt-251"
     assert "yours, kept." in put_lessons(tmp_path / "vista", "--no-open").output
 
 
