@@ -18,7 +18,7 @@ TYPESCRIPT := 7.0.2
 TSC := $(VENV)/typescript-$(TYPESCRIPT)/node_modules/.bin/tsc
 SOURCES := biollm_widgets training benchmarks docs tests
 
-.PHONY: help lab test quick check check-javascript corpus matrix constraints wheels benchmarks docs pictures dist embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
+.PHONY: help lab test quick check check-javascript corpus day4 matrix constraints wheels benchmarks docs pictures dist embedded-dna embedded-dna-table embedded-protein embedded-protein-table clean
 
 help:
 	@echo "make lab           install into .venv and open JupyterLab on the first lesson"
@@ -26,7 +26,8 @@ help:
 	@echo "make quick         the tests that take seconds"
 	@echo "make check         style and types alone"
 	@echo "make corpus        every hostile submission through the grader (about seven minutes; make test runs a part)"
-	@echo "make matrix        the quick tests on transformers 4.50.3 (the cluster's versions) and on the newest"
+	@echo "make day4          the quick tests on transformers 4.50.3 (the cluster's versions)"
+	@echo "make matrix        the same, and then on the newest"
 	@echo "make wheels        ask the registry whether every package has a wheel for aarch64 (takes a connection)"
 	@echo "make benchmarks    every figure that the README quotes (about an hour)"
 	@echo "make docs          the pages in docs/reference, from the docstrings"
@@ -88,8 +89,10 @@ quick: $(VENV)/.dev
 corpus: $(VENV)/.dev
 	BIOLLM_WHOLE_CORPUS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/grading/test_corpus.py
 
-matrix: $(VENV)/.dev $(DAY4)/.dev
+day4: $(VENV)/.dev $(DAY4)/.dev
 	OMP_NUM_THREADS=1 $(DAY4)/bin/python $(PYTEST) -m "not browser and not slow"
+
+matrix: day4
 	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) -m "not browser and not slow"
 
 benchmarks: $(VENV)/.dev
