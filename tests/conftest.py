@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,10 @@ import pytest
 # Tests must behave the same on a train and in CI: nothing here may ask a hub.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# A shell has what it starts in the background ignore Ctrl-C, which tests of Ctrl-C send.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The cluster's versions have no browser driver, so there the browser tests are not even read.
 collect_ignore = [] if find_spec("playwright") else ["browser"]

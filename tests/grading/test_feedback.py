@@ -135,6 +135,7 @@ def attacked(samples: Samples) -> str:
     return page(samples, learner)
 
 
+@pytest.mark.slow
 def test_nothing_of_all_that_a_learner_can_write_acts(samples: Samples) -> None:
     text = attacked(samples)
     harmless(text)
@@ -279,6 +280,7 @@ def test_no_place_on_the_instructors_computer_and_no_other_learner_shows(samples
     assert "/data/learner.csv" in made
 
 
+@pytest.mark.slow
 def test_a_huge_notebook_is_cut_with_a_sentence_and_the_page_stays_small(samples: Samples) -> None:
     long = [
         stream("x" * 3_000_000),

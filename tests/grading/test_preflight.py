@@ -629,6 +629,7 @@ ODD: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 def test_no_swapped_type_anywhere_stops_the_look(hand_in: Callable) -> None:
     notebook = json.loads(json.dumps(solved()))
     chance = random.Random(8)

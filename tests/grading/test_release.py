@@ -65,6 +65,7 @@ def test_a_lesson_whose_own_solution_is_wrong_is_not_released(course: Course) ->
     assert list((course.private / "recall").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_release_in_a_hurry_runs_nothing(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
     release(course, "--unchecked")
     assert RUNNING not in capsys.readouterr().err and course.released(LESSON).exists()
