@@ -103,6 +103,7 @@ def interpreter(version: str) -> Optional[str]:
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_python_of_each_version_reads_every_module_and_has_what_it_takes_from_the_library(version: str) -> None:
     python = interpreter(version)
@@ -128,6 +129,7 @@ def test_a_python_of_each_version_reads_every_module_and_has_what_it_takes_from_
     assert {"biollm_widgets", "biollm_widgets.errors", "biollm_widgets.files"} <= set(found["imported"])
 
 
+@pytest.mark.slow
 def test_nothing_asks_for_more_than_python_3_10() -> None:
     program = shutil.which("vermin", path=str(Path(sys.executable).parent)) or shutil.which("vermin")
     if program is None:

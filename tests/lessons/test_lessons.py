@@ -53,6 +53,7 @@ def read(folder: str, lesson: str, root: Path = ROOT) -> Any:
     return nbformat.read(root / folder / lesson / f"{lesson}.ipynb", as_version=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_what_ships_is_what_nbgrader_makes_of_the_source(lesson: str, course: Path) -> None:
     made, ships = read("lessons", lesson, course), read("lessons", lesson)
