@@ -41,14 +41,15 @@ def command(notebook: Path, timeout: int, as_json: bool) -> int:
     points = {name: find(name).points for name in names}
     with tempfile.TemporaryDirectory() as place:
         record = Path(place) / "record.jsonl"
-        errors = _run(source, notebook, record, timeout)
+        errors, stopped = _run(source, notebook, record, timeout)
         found = records.read(record)
     rows = [_row(name, points[name], found.get(name), errors.get(name, "")) for name in names]
     right = sum(row["score"] == row["points"] for row in rows)
     if as_json:
-        click.echo(json.dumps({"notebook": str(notebook), "right": right, "checks": rows}, indent=1))
+        said = {"notebook": str(notebook), "right": right, "checks": rows, "stopped": stopped}
+        click.echo(json.dumps(said, indent=1))
     else:
-        click.echo("\n".join(_page(rows, right)))
+        click.echo("\n".join(_page(rows, right, stopped)))
     return 0 if right == len(rows) else 1
 
 
@@ -76,8 +77,8 @@ def _read(path: Path) -> Any:
         raise InputError(f"{path} is no notebook that can be read ({said}); save it again in JupyterLab.") from None
 
 
-def _run(source: Any, path: Path, record: Path, timeout: int) -> dict[str, str]:
-    """Run all cells, also those after an error; for each check whose cell stopped, with what."""
+def _run(source: Any, path: Path, record: Path, timeout: int) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Run all cells, also those after an error: with what the cells of checks stopped, and which others did."""
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -102,13 +103,19 @@ def _run(source: Any, path: Path, record: Path, timeout: int) -> dict[str, str]:
     finally:
         bar.close()
     errors: dict[str, str] = {}
-    for cell in cells:
+    places: list[dict[str, Any]] = []
+    for number, cell in enumerate(source.cells, 1):
+        if cell.cell_type != "code":
+            continue
         wrong = next((out for out in cell.get("outputs", []) if out.output_type == "error"), None)
         said = f"{wrong.ename}: {wrong.evalue}"[:200] if wrong is not None else stopped
+        if wrong is not None and not _called(cell.source):  # one with a check is told with it
+            first = next((line.strip() for line in cell.source.splitlines() if line.strip()), "")
+            places.append({"cell": number, "line": first[:80], "error": said})
         for name in _called(cell.source):
             if said:
                 errors.setdefault(name, said)
-    return errors
+    return errors, places
 
 
 def _row(name: str, points: int, found: Any, error: str) -> dict[str, Any]:
@@ -120,7 +127,7 @@ def _row(name: str, points: int, found: Any, error: str) -> dict[str, Any]:
     return {**row, "mistake": "not run", "belief": words, "hint": hint}
 
 
-def _page(rows: list[dict[str, Any]], right: int) -> list[str]:
+def _page(rows: list[dict[str, Any]], right: int, stopped: list[dict[str, Any]]) -> list[str]:
     wide = max(len(row["name"]) for row in rows)
     lines = []
     for row in rows:
@@ -128,6 +135,12 @@ def _page(rows: list[dict[str, Any]], right: int) -> list[str]:
         lines.append(f"{'✓' if full else '✗'} {row['name'].ljust(wide)}  {row['score']:>4g} of {row['points']}")
         for words in () if full else (row["belief"], f"Hint: {row['hint']}"):
             lines += textwrap.wrap(words, WIDTH, initial_indent="    ", subsequent_indent="    ")
+    if stopped:
+        first, more = stopped[0], len(stopped) - 1
+        words = f"Cell {first['cell']} ({first['line']}) stopped with {first['error']}."
+        if more:
+            words += f" So did {more} other{'s' * (more > 1)}, perhaps for that reason; mend this one first."
+        lines += textwrap.wrap(words, WIDTH)
     total, most = sum(row["score"] for row in rows), sum(row["points"] for row in rows)
     lines.append(f"{right} of {len(rows)} checks give all points: {total:g} of {most} points.")
     return lines

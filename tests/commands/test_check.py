@@ -72,6 +72,18 @@ def test_what_is_wrong_or_never_came_to_its_check_is_1_and_told(biollm: Any, tmp
 
 
 @pytest.mark.slow
+def test_a_cell_that_stops_on_the_way_is_told_also_where_it_has_no_check(biollm: Any, tmp_path: Path) -> None:
+    way = ["# a plot\nimport pandsa", "pandsa.DataFrame()", 'bio.check("dna.clean", claen)']
+    path = notebook(tmp_path, RIGHT, *way, 'bio.check("dna.clean", clean)')
+    code, out, _ = biollm(str(path))
+    assert code == 0 and "✓ dna.clean" in out
+    said = " ".join(out.split())
+    assert "Cell 2 (# a plot) stopped with ModuleNotFoundError: No module named 'pandsa'. So did 1 other," in said
+    code, out, _ = biollm(str(path), "--json")
+    assert [one["cell"] for one in json.loads(out)["stopped"]] == [2, 3]
+
+
+@pytest.mark.slow
 def test_a_cell_that_does_not_end_is_told(biollm: Any, tmp_path: Path) -> None:
     path = notebook(tmp_path, "import time\ntime.sleep(60)", RIGHT, 'bio.check("dna.clean", clean)')
     code, out, _ = biollm(str(path), "--timeout", "2")
