@@ -209,12 +209,12 @@ class Day:
         assert gone, "No connection was open, so none could drop."
         self.page.wait_for_timeout(1000 * seconds)
         self.line.mend()
-        # JupyterLab tries again by itself, after longer and longer; a hand on "Reconnect" is not waited for.
-        self.page.evaluate("bio.panel().sessionContext.session.kernel.reconnect()")
-        self.notebook.wait_until_ready()
+        # JupyterLab tries again by itself, after longer and longer. A hand on "Reconnect" beside that would make two
+        # connections, of which the server ends one ten seconds later, with what a cell says just then.
         self.page.wait_for_function(
-            "bio.panel().sessionContext.session.kernel.connectionStatus === 'connected'", timeout=60_000
+            "bio.panel()?.sessionContext.session?.kernel?.connectionStatus === 'connected'", timeout=120_000
         )
+        self.notebook.wait_until_ready()
 
     def take_away(self) -> None:
         """JupyterLab may have said that the server was gone; nothing opens before somebody has closed that."""
