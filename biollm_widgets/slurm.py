@@ -70,9 +70,10 @@ def plain(path: str) -> str:
     Raises
     ------
     InputError
-        For a path with white space, a quote, or a letter that Slurm reads as something else.
+        For a path with anything but letters, digits and / . _ - + = @ : , in it: Slurm or a shell, into which a line
+        of a comment is copied, may read it as something else.
     """
-    if found := re.search(r"[\s\"'\\%#]", path):
+    if found := re.search(r"[^\w/.+=@:,-]", path):
         raise InputError(
             f"{path} has {found[0]!r} in it, which a job script for Slurm cannot hold; choose another folder."
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +64,11 @@ class Course:
         self.folder = Path(folder).resolve()
         if not self.folder.is_dir():
             raise InputError(f"There is no folder {folder}; name the course with --course.")
+        if self.private.exists() and not os.access(self.private, os.R_OK | os.W_OK | os.X_OK):
+            raise InputError(
+                f"{self.private} is closed to you: whoever graded this course before keeps marks and a secret in it. "
+                "Grade as that person, or ask them for the rights to this folder."
+            )
         config = Config()
         path = self.folder / "nbgrader_config.py"
         if path.exists():

@@ -11,7 +11,7 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.grading.course import Course
 from biollm_widgets.grading.limits import Limits
 from biollm_widgets.grading.pool import Done, Job, Lesson, Pool
-from biollm_widgets.grading.setting import choose_isolation, default_workers, lesson_of, one_at_a_time, spot_of
+from biollm_widgets.grading.setting import DIGITS, choose_isolation, default_workers, lesson_of, one_at_a_time, spot_of
 
 
 class OwnNotebooks:
@@ -51,7 +51,8 @@ class OwnNotebooks:
             self._say(f"Running your own notebook of {name} first: it has to get full points.")
             place.parent.mkdir(parents=True, exist_ok=True)
             if self._alone:
-                for old in place.parent.glob(f"{name}-*"):
+                # Not those of a lesson whose name begins with this one's.
+                for old in place.parent.glob(f"{name}-{'[0-9a-f]' * DIGITS}"):
                     shutil.rmtree(old, ignore_errors=True)
             new = self._new[name] = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
             new.chmod(0o777)  # who runs inside is another user; the folder around it is the grader's alone

@@ -165,7 +165,8 @@ class Pool:
                     worker.job = job
                     worker.talk.send(job)
             if not any(worker.job for worker in self._workers):
-                return  # nothing that is left may begin
+                yield from (Done(job, problem="What has to run before it did not.") for job in waiting)
+                return
             for place in wait([worker.talk for worker in self._workers if worker.job], timeout=1):
                 worker = next(one for one in self._workers if one.talk is place)
                 job = worker.job

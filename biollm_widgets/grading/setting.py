@@ -5,17 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.files import whole_file
 from biollm_widgets.grading import containers, sandbox
 from biollm_widgets.grading.course import Course, sha
 from biollm_widgets.grading.limits import Limits
 from biollm_widgets.grading.pool import Lesson
 from biollm_widgets.grading.runner import Spot
+
+DIGITS = 20  # of a hash, in the name of a folder
 
 
 def lesson_of(course: Course, name: str) -> Lesson:
@@ -27,7 +29,7 @@ def lesson_of(course: Course, name: str) -> Lesson:
         The instructor's notebook cannot be read, or a graded cell in it cannot be judged.
     """
     of = sha(course.source(name).read_bytes(), _versions())
-    recall = course.private / "recall" / f"{name}-{of[:20]}"
+    recall = course.private / "recall" / f"{name}-{of[:DIGITS]}"
     return Lesson(name, course.notebook(name), course.graded(name), of, str(recall))
 
 
@@ -84,12 +86,19 @@ def one_at_a_time(private: Path) -> Iterator[None]:
 
 
 def _secret(private: Path) -> str:
-    """The course's secret, made the first time."""
+    """The course's secret, made the first time; parts that begin together agree on one."""
     path = private / "secret"
     if not path.exists():
-        with whole_file(path) as place:
-            place.write_text(secrets.token_hex(16), encoding="utf-8")
-            place.chmod(0o600)
+        handle, made = tempfile.mkstemp(dir=private)  # for its owner's eyes alone
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(16))
+        try:
+            os.link(made, path)  # unlike a rename it never takes the place of another's
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            Path(made).replace(path)
+        Path(made).unlink(missing_ok=True)
     return path.read_text(encoding="utf-8").strip()
 
 
