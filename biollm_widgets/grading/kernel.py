@@ -213,7 +213,7 @@ class Kernel:
     async def _reply(self, request: str, until: float) -> dict[str, Any]:
         while True:
             message = await self._message(self._client.shell_channel, until)
-            if message.get("parent_header", {}).get("msg_id") == request:
+            if _answers(message, request):
                 return message
 
     async def run(self, code: str, seconds: float) -> AsyncIterator[dict[str, Any]]:
@@ -254,10 +254,11 @@ class Kernel:
                 late, until = True, time.monotonic() + GRACE
                 self.interrupt()
                 continue
-            if message.get("parent_header", {}).get("msg_id") != request:
+            if not _answers(message, request):
                 continue
             if message["msg_type"] == "status":
-                idle = message["content"].get("execution_state") == "idle"
+                content = message["content"]
+                idle = isinstance(content, dict) and content.get("execution_state") == "idle"
             else:
                 yield message
         if late:
@@ -292,3 +293,9 @@ class Kernel:
         if self.end is not None:
             self.end.close()
         await asyncio.to_thread(shutil.rmtree, self._folder, True)
+
+
+def _answers(message: dict[str, Any], request: str) -> bool:
+    """Whether a message, which a learner's code may have written, came of a request."""
+    parent = message.get("parent_header")
+    return isinstance(parent, dict) and parent.get("msg_id") == request

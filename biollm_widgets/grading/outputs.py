@@ -32,15 +32,15 @@ class Outputs:
 
     def take(self, message: dict[str, Any]) -> None:
         """Take a message; one that is malformed is passed over. `flooded` says that it is far more than is kept."""
-        if self.cut:
-            self._beyond += _weight(message.get("content"))
-            if self._beyond > 20 * self._most:
-                self.flooded, self._beyond = True, 0
-            return
         try:
-            self._take(message["msg_type"], message["content"])
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+            if not self.cut:
+                self._take(message["msg_type"], message["content"])
+                return
+            self._beyond += _weight(message.get("content"))
+        except Exception:  # whatever a learner's Python can send
             return
+        if self._beyond > 20 * self._most:
+            self.flooded, self._beyond = True, 0
 
     def _take(self, kind: str, content: dict[str, Any]) -> None:
         if kind == "execute_input":

@@ -230,6 +230,9 @@ def _work(talk: Connection, others: list[Connection], lessons: dict[str, Lesson]
             done = Done(job, problem=f"No kernel could be started: {problem}.")
         except OSError as problem:
             done = Done(job, problem=f"{problem.strerror or problem}: {problem.filename or 'a file'}.")
+        except Exception as problem:  # nobody has a zero for it, and the others are graded
+            said = " ".join(str(problem).split())[:200]
+            done = Done(job, problem=f"The grader itself stopped at it ({type(problem).__name__}: {said}).")
         try:
             talk.send(done)
         except OSError:

@@ -48,7 +48,8 @@ class Remote:
     def begin(self) -> None:
         """Wait for the process to listen; raises Gone when it does not."""
         try:
-            if self._wire.receive(self._seconds) == ["here"]:
+            said = self._wire.receive(self._seconds)
+            if isinstance(said, list) and len(said) == 1 and isinstance(said[0], str) and said[0] == "here":
                 return
             self._wire.closed = True  # something else was said: nothing on this wire can be told from it any more
         except Broken:
@@ -80,6 +81,10 @@ class Remote:
             self._wire.send(["done"])
         except (Broken, Slow):
             self._wire.closed = True
+
+    def cut(self) -> None:
+        """Have whoever waits for an answer wait no more."""
+        self._wire.close()
 
     @property
     def usable(self) -> bool:
@@ -120,8 +125,11 @@ class Remote:
     def _answer(self, until: float) -> list:
         """The answer to a question; passes of networks that come before it are computed."""
         while True:
-            said = self._wire.receive(max(0.0, until - time.monotonic()))
-            if not isinstance(said, list) or not said:
+            left = until - time.monotonic()
+            if left <= 0:  # passes alone come to no answer
+                raise Slow("The answer did not come in time.")
+            said = self._wire.receive(left)
+            if not isinstance(said, list) or not said or not isinstance(said[0], str):
                 raise Broken("It said something that is no answer.")
             if said[0] not in ("pass", "back"):
                 return said
@@ -238,12 +246,14 @@ class _Trained:
     """A `Watched` whose passes are asked for from afar, and which is what its learner's parameters are at the time."""
 
     KEPT = 4096  # passes that may still be gone back through
+    ROWS = 4096  # in one of them
+    ALL_ROWS = 500_000  # in all of them
 
     def __init__(self, watched: Any) -> None:
         self._watched = watched
         self._values = list(watched.parameters())  # to look for them anew in each pass takes longer than the pass
         self._passes: dict[int, tuple[list, Any]] = {}
-        self._next = 0
+        self._next = self._rows = 0
 
     def flat(self) -> np.ndarray:
         import torch
@@ -266,6 +276,8 @@ class _Trained:
         """A pass with these parameters: its number, and the scores."""
         import torch
 
+        if len(rows) > self.ROWS and rows.ndim > 1:
+            raise ValueError("rows")
         self.load(values)
         self._watched.train(bool(training))
         # Other tensors than the network's own, which may change before the way back is asked for.
@@ -275,7 +287,10 @@ class _Trained:
         self._next += 1
         if learns:
             self._passes[self._next] = own, scores
-            self._passes.pop(self._next - self.KEPT, None)
+            self._rows += len(scores)
+            while len(self._passes) > self.KEPT or self._rows > self.ALL_ROWS:
+                _, old = self._passes.pop(next(iter(self._passes)))
+                self._rows -= len(old)
         return [self._next, scores.detach()]
 
     def back(self, number: Any, gradient: Any, values: Any, kept: Any) -> Any:

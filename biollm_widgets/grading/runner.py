@@ -18,7 +18,7 @@ from biollm_widgets.grading import outputs
 from biollm_widgets.grading.course import Graded
 from biollm_widgets.grading.kernel import Ended, Kernel
 from biollm_widgets.grading.limits import Limits
-from biollm_widgets.grading.remote import Gone, Remote
+from biollm_widgets.grading.remote import GRACE, Gone, Remote
 from biollm_widgets.grading.verdicts import Task
 
 SERVE = "__import__('biollm_widgets.grading.inside', fromlist=['serve']).serve()"
@@ -169,9 +169,10 @@ class Notebook:
     async def _judge(self, kernel: Kernel, task: Graded, cell: Any) -> Task:
         loop = asyncio.get_running_loop()
         limits = self._spot.limits
+        seconds = min(self._left(), 3 * limits.call + 30)
 
         async def serve() -> None:
-            async for _ in kernel.run(SERVE, min(self._left(), 3 * limits.call + 30)):
+            async for _ in kernel.run(SERVE, seconds):
                 pass
 
         serving = asyncio.ensure_future(serve())
@@ -179,7 +180,10 @@ class Notebook:
             kernel.end, limits.call, lambda: loop.call_soon_threadsafe(kernel.interrupt), serving.done  # type: ignore[arg-type]
         )  # fmt: skip
         try:
-            made = await asyncio.to_thread(judge, task, remote, self._spot.secret)
+            judging = asyncio.ensure_future(asyncio.to_thread(judge, task, remote, self._spot.secret))
+            if not (await asyncio.wait({judging}, timeout=seconds + 2 * GRACE))[0]:
+                remote.cut()  # it says something again and again, and comes to no end
+            made = await judging
         finally:
             if not remote.usable:
                 kernel.kill()  # whatever it is doing, it does not answer
@@ -205,7 +209,7 @@ def judge(task: Graded, remote: Remote, secret: str) -> Task:
 def _task(task: Graded, result: Result) -> Task:
     # In the instructor's points: a course may weigh a check otherwise than the package does.
     score = round(result.credit * task.points, 2)
-    saw = list(result.saw)
+    saw = [words[:1000] for words in result.saw[:20]]  # a learner's names stand in it, as long as they please
     return Task(
         task.id, task.check, task.points, score, saw, result.mistake, result.belief, result.hint, result.look
     )  # fmt: skip

@@ -50,6 +50,7 @@ _STYLES = frozenset(
     padding-left padding-right padding-top row-gap text-align text-decoration text-indent text-transform vertical-align
     white-space width word-break word-wrap""".split()  # noqa: SIM905
 )
+_DECLARED = re.compile(r"<[!?]")
 _DEEP = 60  # elements inside each other; browsers themselves stop at some hundreds
 
 
@@ -69,9 +70,26 @@ def safe_html(
         Data URIs of a cell's attachments, by the address they are shown under.
     """
     writer = _Writer(words, pictures)
-    writer.feed(text)
+    writer.feed(_read_in_one_go(text))
     writer.close()
     return writer.whole()
+
+
+def _read_in_one_go(text: str) -> str:
+    """The same without what html.parser looks for the end of again and again: hours for what a learner writes so.
+
+    Comments and declarations go, with all that follows one that does not end; `<` behind the last tag is a letter.
+    """
+    parts, place = [], 0
+    while found := _DECLARED.search(text, place):
+        end = "-->" if text.startswith("<!--", found.start()) else ">"
+        stop = text.find(end, found.end())
+        # A space, lest what stands before and behind make a new one.
+        parts += [text[place : found.start()], " "]
+        place = len(text) if stop < 0 else stop + len(end)
+    kept = "".join([*parts, text[place:]])
+    last = kept.rfind(">") + 1
+    return kept[:last] + kept[last:].replace("<", "&lt;")
 
 
 def safe_style(style: str) -> str:

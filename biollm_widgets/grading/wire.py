@@ -21,7 +21,10 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+FRAME = 60.0  # seconds in which a frame that has begun comes to its end
 MOST = 256 * 2**20  # bytes of a frame
+MOST_TEXT = 32 * 2**20  # bytes of its JSON, which takes many times as much when it is read
+_MOST_EMPTY = 2**20  # texts of no letters in an array, of which any number takes no bytes
 DEEPEST = 40  # levels of lists in lists
 _MAGIC = b"\x93NUMPY\x01\x00"
 _HEADER = 2**12  # bytes of an array that are looked at for what it says of itself
@@ -313,13 +316,15 @@ class Wire:
         Broken
             What came is no frame, or the other end is gone.
         """
-        until = time.monotonic() + 60  # a frame that has begun comes to its end
+        until = time.monotonic() + FRAME
         self._wait(time.monotonic() + seconds)
         length = struct.unpack("!Q", self._read(8, until))[0]
         if length > MOST:
             raise self._break("It is too long.")
         frame = memoryview(self._read(length, until))
         text, place = self._piece(frame, 0, "!I")
+        if len(text) > MOST_TEXT:
+            raise self._break("It is too long.")
         try:
             data = json.loads(bytes(text))
         except (ValueError, RecursionError):
@@ -350,6 +355,8 @@ class Wire:
                 raise ValueError
             shape, columns, dtype = _said(bytes(data[:begin]))
             if dtype.kind not in _PLAIN or math.prod(shape) * dtype.itemsize != len(data) - begin:
+                raise ValueError
+            if not dtype.itemsize and math.prod(shape) > _MOST_EMPTY:
                 raise ValueError
             flat = np.frombuffer(data[begin:], dtype) if dtype.itemsize else np.zeros(math.prod(shape), dtype)
             return flat.reshape(shape, order="F" if columns else "C").copy(order="K")
@@ -383,6 +390,8 @@ class Wire:
                 part = b""
             if not part:
                 raise self._break("The other end is gone.")
+            if time.monotonic() > until:
+                raise self._break("It did not come to its end.")
             parts.append(part)
             left -= len(part)
         return b"".join(parts)
