@@ -336,6 +336,9 @@ HARM = [
         _in_the_middle("with open('big', 'wb') as file:\n    for _ in range(3000): file.write(bytes(2**20))"),
         GRADED, FULL,
     ),
+    Entry("shows HTML that no tag ends", "solved",
+        _in_the_middle("from IPython.display import HTML, display; display(HTML('<a ' * 600_000), HTML('<![<p>x'))"),
+        GRADED, FULL),
     Entry("prints without end", "solved", _in_the_middle("for _ in range(100): print('x' * 2**20)"), GRADED, FULL),
     Entry(
         "a thousand tables", "solved",
