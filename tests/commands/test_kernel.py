@@ -21,6 +21,7 @@ from biollm_widgets.kernels import vista
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Kernels in containers are for Linux.")
 ROOT = Path(__file__).resolve().parents[2]
+IN_CONTAINER = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER")
 
 # Writes down what it was asked, then does what is behind the image with this Python, as the container's would.
 APPTAINER = """#!/bin/sh
@@ -48,7 +49,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    for name in ("TACC_SYSTEM", "SCRATCH", "JUPYTER_PATH", "HF_HOME", "LMOD_CMD", "APPTAINER_CONTAINER"):
+    for name in ("TACC_SYSTEM", "SCRATCH", "JUPYTER_PATH", "HF_HOME", "LMOD_CMD", *IN_CONTAINER):
         monkeypatch.delenv(name, raising=False)
     return data
 
@@ -218,6 +219,77 @@ def test_what_a_container_lacks_is_a_sentence_when_it_is_installed_and_when_it_s
         biollm("install", "--name", "another")
     assert all(part in str(told.value) for part in expected)
     assert everything(home) == kept
+
+
+@pytest.fixture(params=IN_CONTAINER)
+def inside(request, on_vista, tmp_path, monkeypatch):
+    """The container on Vista, where `biollm` runs: there is no apptainer in it."""
+    (on_vista / "apptainer").unlink()
+    monkeypatch.setenv("PATH", f"{on_vista}:{Path(sys.executable).parent}")
+    assert shutil.which("apptainer") is None
+    monkeypatch.setenv(request.param, f"{tmp_path}/my scratch/{vista.IMAGE}")
+
+
+def taccs(tmp_path):
+    """What TACC's own kernel.json runs."""
+    return ["apptainer", "exec", "--nv", "--bind", "/run/user:/run/user", "--env", f"HF_HOME={tmp_path}/cache",
+            str(tmp_path / vista.IMAGE), "python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]  # fmt: skip
+
+
+NOT_TRIED = (
+    "not tried, for this runs inside a container, from where no other can be started; to try it, open a notebook"
+)
+
+
+@pytest.mark.parametrize("words", [[], ["--replace"]])
+def test_inside_the_container_taccs_kernel_is_kept_and_nobody_says_that_it_works(inside, words, home, tmp_path):
+    folder = write_kernel(home, taccs(tmp_path))
+    before = everything(home)
+    said = biollm("install", *words).output
+    assert f"Day4-pt-251 is there; it was left as it is: {folder}\n" in said
+    assert NOT_TRIED in said and "works" not in said and "move that folder" in said
+    assert everything(home) == before
+    done = json.loads(biollm("install", "--json").output)
+    assert (done["kind"], done["tried"], done["seconds"]) == ("kept", False, 0.0)
+    with pytest.raises(InputError, match=r"cannot be tried from here, .* open a notebook with it.*biollm doctor"):
+        biollm("check")
+
+
+def test_inside_the_container_a_fresh_account_gets_a_kernel_that_starts_outside(inside, home, on_vista, monkeypatch):
+    said = biollm("install").output
+    assert "runs TACC's container: " in said and NOT_TRIED in said and "started in" not in said
+    before = everything(home)
+    assert "is there; it was left as it is" in biollm("install", "--replace").output
+    with pytest.raises(InputError, match="cannot be tried from here"):
+        biollm("check")
+    assert everything(home) == before
+    for name in IN_CONTAINER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{on_vista}:/usr/bin:/bin")
+    write_apptainer(on_vista)
+    assert checked()[0] == 0
+
+
+def test_inside_the_container_one_that_is_broken_for_sure_is_told_and_replaced_when_asked(inside, home):
+    folder = write_kernel(home, ["/nowhere/python", "-f", "{connection_file}"])
+    with pytest.raises(InputError, match="does not work: it cannot be started"):
+        biollm("install")
+    said = biollm("install", "--replace").output
+    assert NOT_TRIED in said and f"The old one is kept in {home / 'kernels_old' / 'Day4-pt-251-1'}" in said
+    assert json.loads((folder / "kernel.json").read_text())["argv"] == vista.kernel_argv()
+
+
+def test_inside_the_container_its_image_is_there_although_its_folder_is_not_seen(inside, home, tmp_path):
+    (tmp_path / "my scratch" / vista.IMAGE).unlink()
+    assert NOT_TRIED in biollm("install").output
+    with pytest.raises(InputError, match=r"There is no image at .*other\.sif"):
+        biollm("install", "--name", "other", "--image", "other.sif")
+
+
+def test_inside_a_container_a_kernel_of_its_own_python_is_tried_as_everywhere(inside, home, monkeypatch):
+    monkeypatch.delenv("TACC_SYSTEM")
+    assert "runs this Python" in biollm("install").output
+    assert checked()[0] == 0
 
 
 @pytest.mark.parametrize("words", [[], ["--replace"]])
