@@ -159,7 +159,9 @@ def trial(spec: Any, timeout: float = 120, look: bool = True) -> Trial:
         quiet.setLevel(logging.CRITICAL)  # jupyter_client logs what the sentence here says
         try:
             with log.open("wb") as stream:
-                manager.start_kernel(stdout=subprocess.DEVNULL, stderr=stream, stdin=subprocess.DEVNULL)
+                # Python imports from the folder it runs in. In the one that this was called from there may be a
+                # checkout, or a torch.py, that no notebook would see.
+                manager.start_kernel(stdout=subprocess.DEVNULL, stderr=stream, stdin=subprocess.DEVNULL, cwd=place)
         except Exception as error:
             return Trial(False, problem=f"it cannot be started ({' '.join(str(error).split())[:200]})")
         finally:

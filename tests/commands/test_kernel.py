@@ -17,7 +17,7 @@ pytest.importorskip("ipykernel")
 
 from biollm_widgets.commands import kernel
 from biollm_widgets.errors import InputError
-from biollm_widgets.kernels import vista
+from biollm_widgets.kernels import trial, vista
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Kernels in containers are for Linux.")
 ROOT = Path(__file__).resolve().parents[2]
@@ -374,6 +374,18 @@ def test_a_package_that_is_missing_is_told_with_the_line_that_brings_it(on_vista
     line = f"apptainer exec {image} python3 -m pip install --user anywidget"
     assert f"anywidget       not installed; {line}" in result.output
     assert "works           started in" in result.output and result.output.rstrip().endswith(line)
+
+
+def test_what_lies_in_the_current_folder_is_not_taken_for_installed(home, tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH")
+    here = tmp_path / "here"
+    (here / "biollm_check_me").mkdir(parents=True)
+    (here / "biollm_check_me" / "__init__.py").write_text("")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(trial, "PACKAGES", {"biollm-check-me": "biollm_check_me"})
+    biollm("install")
+    status, found = checked()
+    assert (status, found["lacking"]) == (1, ["biollm-check-me"])
 
 
 def test_a_home_that_cannot_be_written_is_a_sentence(home, may_mount):
