@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -101,6 +103,11 @@ def put(lesson: Path, folder: Path, take: bool = False, kernel: Optional[str] = 
         Whether a newer lesson takes the learner's place; theirs is kept as `<name>.mine.ipynb`.
     kernel
         The name of the kernel that a new file asks for; None leaves the lesson's own.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be written, or the learner's not renamed; the learner's is then under its own name.
     """
     target = folder / lesson.name
     content = _for_kernel(lesson, kernel)
@@ -122,14 +129,27 @@ def put(lesson: Path, folder: Path, take: bool = False, kernel: Optional[str] = 
     words, diff = ([], []) if started is None or now is None else (in_words(started, now), _diff(started, now, lesson))
     if take:
         mine = _free(target, "mine")
-        try:
-            target.rename(mine)
-        except OSError as problem:
-            raise InputError(f"{target} cannot be renamed ({problem.strerror}); rename it by hand.") from problem
-        _write(target, content)
-        _write(record, lesson.read_bytes())
+        _take(target, mine, content, record, lesson.read_bytes())
         return Put(target, "taken", mine, words, diff)
     return Put(target, "newer", _beside(target, content), words, diff)
+
+
+def _take(target: Path, mine: Path, content: bytes, record: Path, original: bytes) -> None:
+    """Put `content` in the place of the learner's file, and theirs at `mine`; where that fails, change nothing."""
+    try:
+        with _writing(target), whole_file(target) as part:
+            part.write_bytes(content)
+            # Only now, when what takes its place is on the disk.
+            try:
+                target.rename(mine)
+            except OSError as problem:
+                reason = problem.strerror or problem
+                raise InputError(f"{target} cannot be renamed ({reason}); rename it by hand.") from problem
+        _write(record, original)
+    except BaseException:  # a Ctrl-C, too
+        if os.path.lexists(mine):
+            mine.replace(target)
+        raise
 
 
 def _beside(target: Path, content: bytes) -> Path:
@@ -159,8 +179,20 @@ def _free(target: Path, word: str) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with whole_file(path) as part:
+    with _writing(path), whole_file(path) as part:
         part.write_bytes(content)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what the disk says (that it is full, that the quota is used up) into a sentence."""
+    try:
+        yield
+    except OSError as problem:
+        raise InputError(
+            f"Cannot write {path} ({problem.strerror or problem}); make room there, or name another folder, as in: "
+            "biollm lab FOLDER"
+        ) from problem
 
 
 def kernel_of(lesson: Path) -> str:

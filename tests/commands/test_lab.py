@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -150,6 +152,70 @@ def test_a_newer_lesson_is_taken_only_when_asked_and_ones_own_is_kept(tmp_path, 
     assert put_lessons(folder, "--no-open").output.endswith("yours, kept.\n")
     with pytest.raises(InputError, match="no lesson nothing; there are: start_here"):
         put_lessons(folder, "--take", "nothing")
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """`disk(n)`: from now on n bytes at most fit into a file of their own; more is a disk quota exceeded."""
+    real = Path.write_bytes
+
+    def fits(most):
+        def write(path, content):
+            if len(content) > most:
+                real(path, content[:most])
+                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path))
+            return real(path, content)
+
+        monkeypatch.setattr(Path, "write_bytes", write)
+
+    return fits
+
+
+def test_a_full_disk_is_a_sentence_and_no_part_of_a_lesson_is_left(tmp_path, ships, disk):
+    ships(*OLD)
+    disk(10)
+    with pytest.raises(InputError, match=r"^Cannot write .*start_here.ipynb \(.*quota.*\); make room there, or name"):
+        put_lessons(tmp_path / "mine", "--no-open")
+    assert not list((tmp_path / "mine").iterdir())
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("fails", ["the lesson", "its record", "the rename", "Ctrl-C"])
+def test_where_a_newer_lesson_cannot_be_taken_ones_own_stays_under_its_name(fails, tmp_path, ships, disk, monkeypatch):
+    folder = tmp_path / "mine"
+    ships(*OLD)
+    put_lessons(folder, "--no-open")
+    (folder / "start_here.ipynb").write_text("my work")
+    before = contents(folder)
+    ships(*NEWER)
+    with monkeypatch.context() as broken:
+        if fails == "the lesson":
+            disk(10)
+        elif fails == "its record":
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            broken.setattr(Path, "write_bytes", fail_for(".json", Path.write_bytes, full))
+        elif fails == "the rename":
+            broken.setattr(
+                Path, "rename", fail_for("", Path.rename, PermissionError(errno.EACCES, "Permission denied"))
+            )
+        else:
+            broken.setattr(Path, "write_bytes", fail_for(".json", Path.write_bytes, KeyboardInterrupt()))
+        with pytest.raises((InputError, KeyboardInterrupt)) as told:
+            lessons.put(lab.shipped_lessons()[0], folder, take=True)
+    assert isinstance(told.value, KeyboardInterrupt if fails == "Ctrl-C" else InputError)
+    assert contents(folder) == before
+
+
+def fail_for(ending, real, failure):
+    def instead(path, *words):
+        if path.name.endswith(ending):
+            raise failure
+        return real(path, *words)
+
+    return instead
 
 
 def test_work_in_the_lesson_that_lies_beside_is_kept_too(tmp_path, ships):
