@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from biollm_widgets import lessons
 from biollm_widgets.commands import lab
 from biollm_widgets.errors import InputError
 from biollm_widgets.kernels.install import install
-from biollm_widgets.kernels.trial import names
+from biollm_widgets.kernels.trial import cannot_start, names
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +23,7 @@ def own_jupyter(tmp_path_factory, monkeypatch):
     """Jupyter's folder of this test, so that no kernel comes into that of the person who runs it."""
     data = tmp_path_factory.mktemp("jupyter")
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(data))
-    for name in ("TACC_SYSTEM", "JUPYTER_PATH", lab.TILES):
+    for name in ("TACC_SYSTEM", "JUPYTER_PATH", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", lab.TILES):
         monkeypatch.setenv(name, "")  # so that what the command sets is taken back
         monkeypatch.delenv(name)
     return data
@@ -276,6 +277,70 @@ def test_jupyterlab_opens_also_where_no_kernel_can_be_made(tmp_path, no_server, 
     said = put_lessons(tmp_path / "mine").output
     assert "No kernel Day4-pt-251 could be made. SCRATCH is not set" in said
     assert "JupyterLab opens all the same" in said and len(no_server) == 1
+
+
+def write_kernel(own_jupyter, argv):
+    folder = own_jupyter / "kernels" / "Day4-pt-251"
+    folder.mkdir(parents=True)
+    text = argv if isinstance(argv, str) else json.dumps({"argv": argv, "display_name": "d", "language": "python"})
+    (folder / "kernel.json").write_text(text)
+    return folder / "kernel.json"
+
+
+GONE = {
+    "its Python": (["/old/env/bin/python", "-m", "ipykernel_launcher"], "its program /old/env/bin/python is not there"),
+    "its container's": (["no-such-apptainer", "exec", "x.sif"], "its program no-such-apptainer is not there"),
+    "its kernel.json": ("{", "its kernel.json cannot be read"),
+}
+
+
+@pytest.mark.parametrize("what", GONE)
+def test_a_kernel_that_cannot_start_is_told_and_one_that_works_takes_its_place(what, tmp_path, no_server, own_jupyter):
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed in this environment.")
+    argv, why = GONE[what]
+    spec = write_kernel(own_jupyter, argv)
+    before = spec.read_bytes()
+    said = put_lessons(tmp_path / "mine").output
+    old = own_jupyter / "kernels_old" / "Day4-pt-251-1"
+    assert f"The kernel Day4-pt-251 cannot start: {why}" in said and f"The old one is kept in {old}" in said
+    assert (old / "kernel.json").read_bytes() == before
+    assert json.loads(spec.read_text())["argv"][0] == sys.executable
+    assert "cannot start" not in put_lessons(tmp_path / "mine").output
+
+
+def test_where_none_can_take_the_place_of_a_dead_kernel_the_line_that_mends_it_is_told(
+    tmp_path, no_server, own_jupyter, monkeypatch
+):
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed in this environment.")
+    spec = write_kernel(own_jupyter, ["no-such-apptainer", "exec", "x.sif"])
+    before = spec.read_bytes()
+    monkeypatch.setenv("TACC_SYSTEM", "vista")
+    monkeypatch.delenv("SCRATCH", raising=False)
+    said = put_lessons(tmp_path / "mine").output
+    assert "SCRATCH is not set" in said and "give: biollm kernel install --name Day4-pt-251 --replace\n" in said
+    assert "choose another kernel" in said and len(no_server) == 1
+    assert spec.read_bytes() == before
+
+
+LEFT = {
+    "inside a container": (["apptainer", "exec", "x.sif"], {}),
+    "the server's own Python": (["python3", "-m", "ipykernel_launcher"], {}),
+    "on a path of its own": (["own-python"], {"env": {"PATH": "${OWN}:/usr/bin"}}),
+    "on another computer": (["far-python"], {"metadata": {"kernel_provisioner": {"provisioner_name": "far"}}}),
+}
+
+
+@pytest.mark.parametrize("where", LEFT)
+def test_a_kernel_whose_program_may_be_there_is_left_as_it_is(where, tmp_path, own_jupyter, monkeypatch):
+    argv, more = LEFT[where]
+    (tmp_path / "own-python").write_text("#!/bin/sh\n")
+    (tmp_path / "own-python").chmod(0o755)
+    monkeypatch.setenv("OWN", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    if where == "inside a container":
+        monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
+    write_kernel(own_jupyter, json.dumps({"argv": argv, "display_name": "d", "language": "python", **more}))
+    assert cannot_start("Day4-pt-251") == ""
 
 
 def test_on_vista_all_lessons_ask_for_the_container_and_elsewhere_each_for_its_own(tmp_path, monkeypatch):
