@@ -15,6 +15,7 @@ from biollm_widgets.kernels import vista
 from biollm_widgets.kernels.install import NAME, Installed, install
 from biollm_widgets.kernels.trial import BrokenSpec, Trial, names, spec_of, trial
 
+OWN = "biollm-widgets"
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 SECONDS = click.IntRange(1, 3600)
 # On Vista: `biollm` runs in the container there, and the Jupyter server outside.
@@ -110,10 +111,17 @@ def _lacking(found: dict[str, Any]) -> list[str]:
 
 
 def _pip(found: dict[str, Any], packages: list[str]) -> str:
-    """The line that installs packages where the kernel finds them: a container is read-only, so into the home."""
+    """The line that installs packages where the kernel finds them: a container is read-only, so into the home.
+
+    No registry has this package itself, and under its name anybody could put another there: a file stands for it.
+    """
     if found["image"]:
-        return shlex.join(["apptainer", "exec", found["image"], "python3", "-m", "pip", "install", "--user", *packages])
-    return shlex.join([found["executable"], "-m", "pip", "install", *packages])
+        start = ["apptainer", "exec", found["image"], "python3", "-m", "pip", "install", "--user"]
+    else:
+        start = [found["executable"], "-m", "pip", "install"]
+    line = shlex.join([*start, *(package for package in packages if package != OWN)])
+    file = " FILE (as FILE, the wheel from your instructor or the folder of the project)"
+    return line + (file if OWN in packages else "")
 
 
 def _remedy(name: str, argv: list[str], result: Trial) -> str:
@@ -122,7 +130,9 @@ def _remedy(name: str, argv: list[str], result: Trial) -> str:
     if argv and Path(argv[0]).is_absolute() and not Path(argv[0]).exists():
         cause = f"Its program {argv[0]} is gone. "
     elif "No module named ipykernel" in said:
-        return f"Install ipykernel for it: {shlex.join([argv[0], '-m', 'pip', 'install', 'ipykernel'])}"
+        if argv[1:3] == ["-m", "ipykernel_launcher"]:
+            return f"Install ipykernel for it: {shlex.join([argv[0], '-m', 'pip', 'install', 'ipykernel'])}"
+        cause = "Install ipykernel in the Python that it starts (in a container, inside it and with pip's --user). "
     elif "did not answer" in result.problem or "took longer" in result.problem:
         cause = "A first start can be slow: give it more time with --timeout 600. "
     elif said.startswith(f"Kernel {name}: ") or f" Kernel {name}: " in said:

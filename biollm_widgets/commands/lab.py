@@ -51,7 +51,9 @@ def command(
     taken = _taken(take, lessons)
     if not no_open:
         if importlib.util.find_spec("jupyterlab") is None:
-            raise InputError("JupyterLab is not installed here; install it with: pip install 'biollm-widgets[lab]'")
+            raise InputError(
+                "JupyterLab is not installed here; install it with: pip install jupyterlab jupyter-app-launcher"
+            )
         _make_kernel_available()
     for lesson in lessons:
         # On TACC's cluster all ask for its container: the server's own Python there has none of the packages. Elsewhere

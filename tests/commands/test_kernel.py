@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -310,7 +311,10 @@ def test_one_that_does_not_work_is_told_kept_and_replaced_only_when_asked(broken
     }[broken]
     reason, remedy = {
         "gone": ("No such file or directory", "is gone"),
-        "no ipykernel": ("it said last: /usr/bin/python3: No module named ipykernel_launcher", "pip install ipykernel"),
+        "no ipykernel": (
+            "it said last: /usr/bin/python3: No module named ipykernel_launcher",
+            "Install ipykernel in the",
+        ),
         "not JSON": ("its kernel.json cannot be read", "--replace"),
     }[broken]
     folder = write_kernel(home, argv)
@@ -351,6 +355,36 @@ def test_one_that_hangs_is_given_up_and_nothing_of_it_stays(home, tmp_path):
     assert "--timeout 600" in found["remedy"]
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
+
+
+def test_this_package_is_never_to_be_installed_by_its_name_which_anybody_may_take():
+    line = kernel._pip({"image": "", "executable": "/my env/python"}, ["anywidget", "biollm-widgets"])
+    assert line.startswith("'/my env/python' -m pip install anywidget FILE (as FILE, the wheel from your instructor")
+    line = kernel._pip({"image": "/x.sif", "executable": "/usr/bin/python3"}, ["biollm-widgets"])
+    assert line.startswith("apptainer exec /x.sif python3 -m pip install --user FILE (as FILE, ")
+    assert "biollm-widgets" not in line
+
+
+NO_IPYKERNEL = trial.Trial(False, problem="it ended", said=["/usr/bin/python3: No module named ipykernel_launcher"])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["apptainer", "exec", "x.sif", "python3", "-m", "ipykernel_launcher"],
+        vista.kernel_argv(),
+        ["/bin/sh", "-c", "x"],
+    ],
+)
+def test_where_a_container_lacks_ipykernel_no_line_is_made_of_the_program_that_starts_it(argv):
+    said = kernel._remedy("mine", argv, NO_IPYKERNEL)
+    assert said.startswith("Install ipykernel in the Python that it starts (in a container, inside it")
+    assert "-m pip" not in said and said.endswith("biollm kernel install --name mine --replace")
+
+
+def test_a_python_without_ipykernel_is_told_with_its_line():
+    said = kernel._remedy("mine", [sys.executable, "-m", "ipykernel_launcher", "-f", "x"], NO_IPYKERNEL)
+    assert said == f"Install ipykernel for it: {shlex.join([sys.executable])} -m pip install ipykernel"
 
 
 def test_a_package_that_is_missing_is_told_with_the_line_that_brings_it(on_vista, tmp_path, monkeypatch):

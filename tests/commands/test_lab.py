@@ -95,6 +95,12 @@ def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path):
         put_lessons(tmp_path / "file")
 
 
+def test_without_jupyterlab_the_line_names_no_package_that_no_registry_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install jupyterlab jupyter-app-launcher$"):
+        put_lessons(tmp_path)
+
+
 def notebook_of(*cells):
     """Cells as (id, source)."""
     made = [{"cell_type": "code", "id": name, "metadata": {}, "source": text, "outputs": []} for name, text in cells]
