@@ -19,6 +19,7 @@ FIRST = "start_here.ipynb"
 # A hidden folder in the learner's: the lessons as they were put there, to know what is newer. Not as .ipynb, so that
 # nothing that collects notebooks takes them for somebody's work.
 RECORD = ".biollm"
+CHECKPOINTS = ".ipynb_checkpoints"
 _LABELS = 3  # cells that are named one by one
 
 Cell = tuple[str, str, str]  # id ("" where it has none), type, source
@@ -35,16 +36,26 @@ def shipped(kind: str, ending: str) -> list[Path]:
         Of the files' names, with its dot.
     """
     home = Path(__file__).resolve().parents[1]
-    if found := sorted((home / kind).glob(f"**/*{ending}")):
+    if found := _below(home / kind, ending):
         return found
     try:
         recorded = files("biollm-widgets") or []
     except PackageNotFoundError:
         recorded = []
-    paths = [Path(str(file.locate())).resolve() for file in recorded if file.suffix == ending and kind in file.parts]
+    paths = [
+        Path(str(file.locate())).resolve()
+        for file in recorded
+        if file.suffix == ending and kind in file.parts and CHECKPOINTS not in file.parts
+    ]
     # With `pip install --target` the record names another place than the one where the files are put.
-    beside = home / "share" / "biollm_widgets" / kind
-    return sorted({path for path in [*paths, *beside.glob(f"**/*{ending}")] if path.is_file()})
+    beside = _below(home / "share" / "biollm_widgets" / kind, ending)
+    return sorted({path for path in [*paths, *beside] if path.is_file()})
+
+
+def _below(folder: Path, ending: str) -> list[Path]:
+    """Files below a folder by the ending of their names, without the copies that Jupyter makes of what is open."""
+    found = (path for path in folder.glob(f"**/*{ending}") if CHECKPOINTS not in path.relative_to(folder).parts)
+    return sorted(found)
 
 
 def shipped_lessons() -> list[Path]:

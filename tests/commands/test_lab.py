@@ -101,6 +101,16 @@ def test_without_jupyterlab_the_line_names_no_package_that_no_registry_has(tmp_p
         put_lessons(tmp_path)
 
 
+def test_copies_that_jupyter_makes_of_open_lessons_are_no_lessons(tmp_path, monkeypatch):
+    lesson = tmp_path / "lessons" / "start_here.ipynb"
+    copy = tmp_path / "lessons" / ".ipynb_checkpoints" / "start_here-checkpoint.ipynb"
+    copy.parent.mkdir(parents=True)
+    lesson.write_text("{}")
+    copy.write_text("{}")
+    monkeypatch.setattr(lessons, "__file__", str(tmp_path / "biollm_widgets" / "lessons.py"))
+    assert lessons.shipped_lessons() == [lesson]
+
+
 def notebook_of(*cells):
     """Cells as (id, source)."""
     made = [{"cell_type": "code", "id": name, "metadata": {}, "source": text, "outputs": []} for name, text in cells]
