@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -17,6 +19,7 @@ FIRST = "start_here.ipynb"
 # A hidden folder in the learner's: the lessons as they were put there, to know what is newer. Not as .ipynb, so that
 # nothing that collects notebooks takes them for somebody's work.
 RECORD = ".biollm"
+CHECKPOINTS = ".ipynb_checkpoints"
 _LABELS = 3  # cells that are named one by one
 
 Cell = tuple[str, str, str]  # id ("" where it has none), type, source
@@ -33,16 +36,26 @@ def shipped(kind: str, ending: str) -> list[Path]:
         Of the files' names, with its dot.
     """
     home = Path(__file__).resolve().parents[1]
-    if found := sorted((home / kind).glob(f"**/*{ending}")):
+    if found := _below(home / kind, ending):
         return found
     try:
         recorded = files("biollm-widgets") or []
     except PackageNotFoundError:
         recorded = []
-    paths = [Path(str(file.locate())).resolve() for file in recorded if file.suffix == ending and kind in file.parts]
+    paths = [
+        Path(str(file.locate())).resolve()
+        for file in recorded
+        if file.suffix == ending and kind in file.parts and CHECKPOINTS not in file.parts
+    ]
     # With `pip install --target` the record names another place than the one where the files are put.
-    beside = home / "share" / "biollm_widgets" / kind
-    return sorted({path for path in [*paths, *beside.glob(f"**/*{ending}")] if path.is_file()})
+    beside = _below(home / "share" / "biollm_widgets" / kind, ending)
+    return sorted({path for path in [*paths, *beside] if path.is_file()})
+
+
+def _below(folder: Path, ending: str) -> list[Path]:
+    """Files below a folder by the ending of their names, without the copies that Jupyter makes of what is open."""
+    found = (path for path in folder.glob(f"**/*{ending}") if CHECKPOINTS not in path.relative_to(folder).parts)
+    return sorted(found)
 
 
 def shipped_lessons() -> list[Path]:
@@ -101,6 +114,11 @@ def put(lesson: Path, folder: Path, take: bool = False, kernel: Optional[str] = 
         Whether a newer lesson takes the learner's place; theirs is kept as `<name>.mine.ipynb`.
     kernel
         The name of the kernel that a new file asks for; None leaves the lesson's own.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be written, or the learner's not renamed; the learner's is then under its own name.
     """
     target = folder / lesson.name
     content = _for_kernel(lesson, kernel)
@@ -122,14 +140,27 @@ def put(lesson: Path, folder: Path, take: bool = False, kernel: Optional[str] = 
     words, diff = ([], []) if started is None or now is None else (in_words(started, now), _diff(started, now, lesson))
     if take:
         mine = _free(target, "mine")
-        try:
-            target.rename(mine)
-        except OSError as problem:
-            raise InputError(f"{target} cannot be renamed ({problem.strerror}); rename it by hand.") from problem
-        _write(target, content)
-        _write(record, lesson.read_bytes())
+        _take(target, mine, content, record, lesson.read_bytes())
         return Put(target, "taken", mine, words, diff)
     return Put(target, "newer", _beside(target, content), words, diff)
+
+
+def _take(target: Path, mine: Path, content: bytes, record: Path, original: bytes) -> None:
+    """Put `content` in the place of the learner's file, and theirs at `mine`; where that fails, change nothing."""
+    try:
+        with _writing(target), whole_file(target) as part:
+            part.write_bytes(content)
+            # Only now, when what takes its place is on the disk.
+            try:
+                target.rename(mine)
+            except OSError as problem:
+                reason = problem.strerror or problem
+                raise InputError(f"{target} cannot be renamed ({reason}); rename it by hand.") from problem
+        _write(record, original)
+    except BaseException:  # a Ctrl-C, too
+        if os.path.lexists(mine):
+            mine.replace(target)
+        raise
 
 
 def _beside(target: Path, content: bytes) -> Path:
@@ -159,8 +190,20 @@ def _free(target: Path, word: str) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with whole_file(path) as part:
+    with _writing(path), whole_file(path) as part:
         part.write_bytes(content)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn what the disk says (that it is full, that the quota is used up) into a sentence."""
+    try:
+        yield
+    except OSError as problem:
+        raise InputError(
+            f"Cannot write {path} ({problem.strerror or problem}); make room there, or name another folder, as in: "
+            "biollm lab FOLDER"
+        ) from problem
 
 
 def kernel_of(lesson: Path) -> str:

@@ -11,11 +11,17 @@ from typing import Any, Optional
 import click
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.kernels import vista
 from biollm_widgets.kernels.install import NAME, Installed, install
 from biollm_widgets.kernels.trial import BrokenSpec, Trial, names, spec_of, trial
 
+OWN = "biollm-widgets"
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 SECONDS = click.IntRange(1, 3600)
+# On Vista: `biollm` runs in the container there, and the Jupyter server outside.
+_FROM_INSIDE = (
+    "for this runs inside a container, from where no other can be started; to try it, open a notebook with it."
+)
 
 
 @click.group("kernel", context_settings=CONTEXT)
@@ -34,7 +40,8 @@ def command() -> None:
 def install_command(name: str, image: Optional[Path], replace: bool, timeout: int, as_json: bool) -> None:
     """Install a kernel for yourself: on Vista, TACC's container; elsewhere this Python.
 
-    A kernel that is there and works is never touched. The new one is started before it is put in its place.
+    A kernel that is there and works is never touched. The new one is started before it is put in its place. Inside a
+    container no kernel that starts one can be tried: there it is kept, or written, as it is.
     """
     done = install(name, image, replace, timeout)
     click.echo(json.dumps(vars(done), indent=1) if as_json else in_words(done))
@@ -43,9 +50,16 @@ def install_command(name: str, image: Optional[Path], replace: bool, timeout: in
 def in_words(done: Installed) -> str:
     """What `install` did, in a sentence or two."""
     if done.kind == "kept":
-        return f"The kernel {done.name} is there and works; it was left as it is: {done.folder}"
-    what = "TACC's container" if done.kind == "container" else f"this Python, {sys.executable}"
-    said = f"The kernel {done.name} runs {what} (started in {done.seconds:.1f} s): {done.folder}"
+        works = " and works" if done.tried else ""
+        said = f"The kernel {done.name} is there{works}; it was left as it is: {done.folder}"
+    else:
+        what = "TACC's container" if done.kind == "container" else f"this Python, {sys.executable}"
+        started = f" (started in {done.seconds:.1f} s)" if done.tried else ""
+        said = f"The kernel {done.name} runs {what}{started}: {done.folder}"
+    if not done.tried:
+        said += f"\nIt was not tried, {_FROM_INSIDE}"
+    if not done.tried and done.kind == "kept":
+        said += " If it does not start, move that folder to another place and give this command again."
     return said + (f"\nThe old one is kept in {done.old}" if done.old else "")
 
 
@@ -56,7 +70,8 @@ def in_words(done: Installed) -> str:
 def check_command(name: str, timeout: int, as_json: bool) -> int:
     """Start the kernel NAME (Day4-pt-251 unless given), run a cell in it, and say what it has.
 
-    Exit status: 0 when the lessons can run in it, 1 when it does not work or lacks a package, 2 when there is none.
+    Exit status: 0 when the lessons can run in it, 1 when it does not work or lacks a package, 2 when there is none or
+    it cannot be tried from here.
     """
     folder, argv, result = _tried(name, timeout)
     lacking = _lacking(result.found)
@@ -83,6 +98,11 @@ def _tried(name: str, timeout: int) -> tuple[str, list[str], Trial]:
         )
     if spec.language.lower() != "python":
         raise InputError(f"The kernel {name} in {spec.resource_dir} speaks {spec.language}; the lessons need Python.")
+    if vista.cannot_be_tried(spec.argv):
+        raise InputError(
+            f"The kernel {name} in {spec.resource_dir} cannot be tried from here, {_FROM_INSIDE} "
+            "What the container has is told by: biollm doctor"
+        )
     return str(spec.resource_dir), list(spec.argv), trial(spec, timeout)
 
 
@@ -91,10 +111,17 @@ def _lacking(found: dict[str, Any]) -> list[str]:
 
 
 def _pip(found: dict[str, Any], packages: list[str]) -> str:
-    """The line that installs packages where the kernel finds them: a container is read-only, so into the home."""
+    """The line that installs packages where the kernel finds them: a container is read-only, so into the home.
+
+    No registry has this package itself, and under its name anybody could put another there: a file stands for it.
+    """
     if found["image"]:
-        return shlex.join(["apptainer", "exec", found["image"], "python3", "-m", "pip", "install", "--user", *packages])
-    return shlex.join([found["executable"], "-m", "pip", "install", *packages])
+        start = ["apptainer", "exec", found["image"], "python3", "-m", "pip", "install", "--user"]
+    else:
+        start = [found["executable"], "-m", "pip", "install"]
+    line = shlex.join([*start, *(package for package in packages if package != OWN)])
+    file = " FILE (as FILE, the wheel from your instructor or the folder of the project)"
+    return line + (file if OWN in packages else "")
 
 
 def _remedy(name: str, argv: list[str], result: Trial) -> str:
@@ -103,7 +130,9 @@ def _remedy(name: str, argv: list[str], result: Trial) -> str:
     if argv and Path(argv[0]).is_absolute() and not Path(argv[0]).exists():
         cause = f"Its program {argv[0]} is gone. "
     elif "No module named ipykernel" in said:
-        return f"Install ipykernel for it: {shlex.join([argv[0], '-m', 'pip', 'install', 'ipykernel'])}"
+        if argv[1:3] == ["-m", "ipykernel_launcher"]:
+            return f"Install ipykernel for it: {shlex.join([argv[0], '-m', 'pip', 'install', 'ipykernel'])}"
+        cause = "Install ipykernel in the Python that it starts (in a container, inside it and with pip's --user). "
     elif "did not answer" in result.problem or "took longer" in result.problem:
         cause = "A first start can be slow: give it more time with --timeout 600. "
     elif said.startswith(f"Kernel {name}: ") or f" Kernel {name}: " in said:

@@ -15,7 +15,7 @@ from biollm_widgets.commands.kernel import in_words
 from biollm_widgets.errors import InputError
 from biollm_widgets.kernels import vista
 from biollm_widgets.kernels.install import NAME, install
-from biollm_widgets.kernels.trial import names
+from biollm_widgets.kernels.trial import cannot_start, names
 from biollm_widgets.lessons import FIRST, Put, kernel_of, put, shipped, shipped_lessons
 
 TILES = "JUPYTER_APP_LAUNCHER_PATH"  # where jupyter_app_launcher looks besides Jupyter's own folders; one folder only
@@ -51,7 +51,9 @@ def command(
     taken = _taken(take, lessons)
     if not no_open:
         if importlib.util.find_spec("jupyterlab") is None:
-            raise InputError("JupyterLab is not installed here; install it with: pip install 'biollm-widgets[lab]'")
+            raise InputError(
+                "JupyterLab is not installed here; install it with: pip install jupyterlab jupyter-app-launcher"
+            )
         _make_kernel_available()
     for lesson in lessons:
         # On TACC's cluster all ask for its container: the server's own Python there has none of the packages. Elsewhere
@@ -114,14 +116,22 @@ def _listed(name: str) -> Optional[str]:
 
 
 def _make_kernel_available() -> None:
-    """Make the kernel of the course where there is none, and say so; without it JupyterLab opens all the same."""
-    if _listed(NAME):
+    """Make the kernel of the course where there is none that can start, and say so; JupyterLab opens in any case."""
+    listed = _listed(NAME)
+    dead = cannot_start(NAME) if listed else ""
+    if listed and not dead:
         return
+    if dead:
+        click.echo(f"The kernel {NAME} cannot start: {dead}.")
     try:
-        click.echo(in_words(install()))
+        click.echo(in_words(install(replace=bool(dead))))
     except InputError as problem:
         click.echo(f"No kernel {NAME} could be made. {problem}")
-        click.echo(f"JupyterLab opens all the same, with this Python ({sys.executable}).")
+        if dead:
+            click.echo(f"When that is mended, give: biollm kernel install --name {NAME} --replace")
+            click.echo("JupyterLab opens all the same; choose another kernel for the lessons there.")
+        else:
+            click.echo(f"JupyterLab opens all the same, with this Python ({sys.executable}).")
 
 
 def _models_in_words() -> str:

@@ -1,4 +1,8 @@
-"""Put the kernel of the course into the user's Jupyter folder: tried first, and never over one that works."""
+"""Put the kernel of the course into the user's Jupyter folder: tried first, and never over one that works.
+
+On Vista the command itself runs in the container, from where no kernel in a container can be started. There one that
+is there is kept, and a new one is written as it is; both are told.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +37,13 @@ class Installed:
     name, folder : str
         The kernel, and where its kernel.json lies.
     kind : {"kept", "container", "python"}
-        "kept" when one that works was there already.
+        "kept" when one that works, or that cannot be tried from here, was there already.
     seconds : float
-        How long it took to start.
+        How long it took to start; 0 when it was not tried.
     old : str
         Where a kernel that did not work was put; empty when there was none.
+    tried : bool
+        Whether it was started; not where it starts a container and this runs inside one.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Installed:
     kind: str
     seconds: float
     old: str = ""
+    tried: bool = True
 
 
 def install(name: str = NAME, image: Optional[Path] = None, replace: bool = False, timeout: float = 120) -> Installed:
@@ -57,7 +64,8 @@ def install(name: str = NAME, image: Optional[Path] = None, replace: bool = Fals
     image
         An Apptainer image. None is TACC's, in $SCRATCH, on Vista, and no container elsewhere.
     replace
-        Whether a kernel of this name that does not work may be put aside. One that works is kept in any case.
+        Whether a kernel of this name that does not work may be put aside. One that works, or that cannot be tried
+        from inside a container, is kept in any case.
     timeout
         Seconds that a kernel may take to start.
 
@@ -72,9 +80,9 @@ def install(name: str = NAME, image: Optional[Path] = None, replace: bool = Fals
     needs_jupyter_client()
     from jupyter_core.paths import jupyter_data_dir
 
-    there, why, seconds = _there(name, timeout)
+    there, why, seconds, tried = _there(name, timeout)
     if there is not None and not why:
-        return Installed(name, str(there), "kept", seconds)
+        return Installed(name, str(there), "kept", seconds, tried=tried)
     if there is not None and not replace:
         raise InputError(
             f"The kernel {name} in {there} does not work: {why}. Mend that, or put a new one in its place with: "
@@ -88,7 +96,8 @@ def install(name: str = NAME, image: Optional[Path] = None, replace: bool = Fals
     data = Path(jupyter_data_dir())
     target = data / "kernels" / name
     with _written(data, name, image, container) as new:
-        result = _tried(new, name, timeout)
+        tried = not vista.cannot_be_tried(_argv(container))
+        seconds = _tried(new, name, timeout) if tried else 0.0
         old = _put_aside(there, data) if there is not None else None
         if target.exists():  # a folder without a kernel.json, which is no kernel to Jupyter
             old = _put_aside(target, data)
@@ -99,19 +108,25 @@ def install(name: str = NAME, image: Optional[Path] = None, replace: bool = Fals
             if old is not None and there is not None:
                 old.rename(there)
             raise _cannot_write(target, problem) from problem
-    return Installed(name, str(target), "container" if container else "python", result, str(old or ""))
+    return Installed(name, str(target), "container" if container else "python", seconds, str(old or ""), tried)
 
 
-def _there(name: str, timeout: float) -> tuple[Optional[Path], str, float]:
-    """The folder of the kernel that has this name, why it does not work ("" if it does), seconds to start."""
+def _there(name: str, timeout: float) -> tuple[Optional[Path], str, float, bool]:
+    """The kernel of this name: its folder, why it does not work ("" if it does), seconds, whether it was tried."""
     try:
         spec = spec_of(name)
     except BrokenSpec as problem:
-        return problem.folder, str(problem), 0.0
+        return problem.folder, str(problem), 0.0, True
     if spec is None:
-        return None, "", 0.0
+        return None, "", 0.0, True
+    if vista.cannot_be_tried(spec.argv):
+        return Path(spec.resource_dir), "", 0.0, False
     result = trial(spec, timeout, look=False)
-    return Path(spec.resource_dir), "" if result.works else result.why, result.seconds
+    return Path(spec.resource_dir), "" if result.works else result.why, result.seconds, True
+
+
+def _argv(container: bool) -> list[str]:
+    return vista.kernel_argv() if container else OWN_ARGV
 
 
 def _tried(folder: Path, name: str, timeout: float) -> float:
@@ -126,9 +141,8 @@ def _tried(folder: Path, name: str, timeout: float) -> float:
 @contextlib.contextmanager
 def _written(data: Path, name: str, image: Optional[Path], container: bool) -> Iterator[Path]:
     """The new kernel in a folder beside its place, where Jupyter does not look; gone afterwards unless moved."""
-    argv = vista.kernel_argv() if container else OWN_ARGV
     spec: dict[str, Any] = {
-        "argv": argv,
+        "argv": _argv(container),
         "display_name": name,
         "language": "python",
         "metadata": {"debugger": True},

@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import queue
+import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.kernels import vista
 from biollm_widgets.kernels.own import private_kernel
 
 # What the lessons import, by the name that pip knows; biollm-widgets may also be a checkout on the path.
@@ -133,6 +136,26 @@ def names() -> list[str]:
     return sorted(KernelSpecManager().find_kernel_specs())
 
 
+def cannot_start(name: str) -> str:
+    """Why the kernel of this name cannot be started, as a clause; "" where its kernel.json does not show that.
+
+    Nothing is started. Inside a container the program is not looked for: the server may run outside, where others are.
+    """
+    try:
+        spec = spec_of(name)
+    except BrokenSpec as problem:
+        return str(problem)
+    if spec is None or vista.own_container() or "kernel_provisioner" in spec.metadata:  # or on another computer
+        return ""
+    program = str(spec.argv[0]).replace("{resource_dir}", spec.resource_dir) if spec.argv else ""
+    if re.fullmatch(r"python(3(\.\d+)?)?", program):  # Jupyter takes the server's own Python for these
+        return ""
+    path = spec.env.get("PATH")
+    if shutil.which(program, path=os.path.expandvars(path) if path else None):
+        return ""
+    return f"its program {program} is not there" if program else "its kernel.json names no program"
+
+
 def trial(spec: Any, timeout: float = 120, look: bool = True) -> Trial:
     """Start the kernel of a KernelSpec, run a cell in it, end it.
 
@@ -159,7 +182,9 @@ def trial(spec: Any, timeout: float = 120, look: bool = True) -> Trial:
         quiet.setLevel(logging.CRITICAL)  # jupyter_client logs what the sentence here says
         try:
             with log.open("wb") as stream:
-                manager.start_kernel(stdout=subprocess.DEVNULL, stderr=stream, stdin=subprocess.DEVNULL)
+                # Python imports from the folder it runs in. In the one that this was called from there may be a
+                # checkout, or a torch.py, that no notebook would see.
+                manager.start_kernel(stdout=subprocess.DEVNULL, stderr=stream, stdin=subprocess.DEVNULL, cwd=place)
         except Exception as error:
             return Trial(False, problem=f"it cannot be started ({' '.join(str(error).split())[:200]})")
         finally:

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -65,13 +66,29 @@ def on_vista() -> bool:
     return system == "vista" or socket.gethostname().lower().endswith(".vista.tacc.utexas.edu")
 
 
+def own_container() -> str:
+    """The image of the container that this process runs in; "" outside of one."""
+    return os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER") or ""
+
+
+def cannot_be_tried(argv: Sequence[str]) -> bool:
+    """Whether a kernel starts a container and this process runs in one: there, no other can be started.
+
+    On Vista the commands run in the container, and the Jupyter server that starts the kernel runs outside.
+    """
+    if not own_container() or not argv:
+        return False
+    return Path(argv[0]).name in ("apptainer", "singularity") or list(argv) == kernel_argv()
+
+
 def container_image(given: Optional[Path]) -> Path:
     """The image that the kernel would run in, after a look at all that it needs.
 
     Raises
     ------
     InputError
-        When SCRATCH is not set or no folder, the image is not there, or there is no apptainer.
+        When SCRATCH is not set or no folder, the image is not there, or there is no apptainer (inside a container
+        that is not looked for: where the kernel is started, it is another).
     """
     scratch = os.environ.get("SCRATCH", "")
     if not scratch:
@@ -82,12 +99,14 @@ def container_image(given: Optional[Path]) -> Path:
     if not Path(scratch).is_dir():
         raise InputError(f"SCRATCH is {scratch}, which is no folder; set it to one with room for the models.")
     image = (given or Path(scratch) / IMAGE).absolute()
+    if str(image) == own_container():  # it is there, even where its folder cannot be seen from inside
+        return image
     if not image.is_file():
         advice = "check the name" if given else "copy TACC's image there, or name another one with --image FILE"
         raise InputError(f"There is no image at {image}; {advice}.")
     if not os.access(image, os.R_OK):
         raise InputError(f"The image {image} cannot be read by you; ask its owner for the right to read it.")
-    if shutil.which("apptainer") is None:
+    if not own_container() and shutil.which("apptainer") is None:
         raise InputError(
             f"There is no apptainer here; load it with `{LOAD}` (Vista has it on compute nodes: start one with "
             "idev), then give the command again."

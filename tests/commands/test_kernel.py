@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,10 +18,11 @@ pytest.importorskip("ipykernel")
 
 from biollm_widgets.commands import kernel
 from biollm_widgets.errors import InputError
-from biollm_widgets.kernels import vista
+from biollm_widgets.kernels import trial, vista
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Kernels in containers are for Linux.")
 ROOT = Path(__file__).resolve().parents[2]
+IN_CONTAINER = ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER")
 
 # Writes down what it was asked, then does what is behind the image with this Python, as the container's would.
 APPTAINER = """#!/bin/sh
@@ -48,7 +50,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    for name in ("TACC_SYSTEM", "SCRATCH", "JUPYTER_PATH", "HF_HOME", "LMOD_CMD", "APPTAINER_CONTAINER"):
+    for name in ("TACC_SYSTEM", "SCRATCH", "JUPYTER_PATH", "HF_HOME", "LMOD_CMD", *IN_CONTAINER):
         monkeypatch.delenv(name, raising=False)
     return data
 
@@ -220,6 +222,77 @@ def test_what_a_container_lacks_is_a_sentence_when_it_is_installed_and_when_it_s
     assert everything(home) == kept
 
 
+@pytest.fixture(params=IN_CONTAINER)
+def inside(request, on_vista, tmp_path, monkeypatch):
+    """The container on Vista, where `biollm` runs: there is no apptainer in it."""
+    (on_vista / "apptainer").unlink()
+    monkeypatch.setenv("PATH", f"{on_vista}:{Path(sys.executable).parent}")
+    assert shutil.which("apptainer") is None
+    monkeypatch.setenv(request.param, f"{tmp_path}/my scratch/{vista.IMAGE}")
+
+
+def taccs(tmp_path):
+    """What TACC's own kernel.json runs."""
+    return ["apptainer", "exec", "--nv", "--bind", "/run/user:/run/user", "--env", f"HF_HOME={tmp_path}/cache",
+            str(tmp_path / vista.IMAGE), "python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]  # fmt: skip
+
+
+NOT_TRIED = (
+    "not tried, for this runs inside a container, from where no other can be started; to try it, open a notebook"
+)
+
+
+@pytest.mark.parametrize("words", [[], ["--replace"]])
+def test_inside_the_container_taccs_kernel_is_kept_and_nobody_says_that_it_works(inside, words, home, tmp_path):
+    folder = write_kernel(home, taccs(tmp_path))
+    before = everything(home)
+    said = biollm("install", *words).output
+    assert f"Day4-pt-251 is there; it was left as it is: {folder}\n" in said
+    assert NOT_TRIED in said and "works" not in said and "move that folder" in said
+    assert everything(home) == before
+    done = json.loads(biollm("install", "--json").output)
+    assert (done["kind"], done["tried"], done["seconds"]) == ("kept", False, 0.0)
+    with pytest.raises(InputError, match=r"cannot be tried from here, .* open a notebook with it.*biollm doctor"):
+        biollm("check")
+
+
+def test_inside_the_container_a_fresh_account_gets_a_kernel_that_starts_outside(inside, home, on_vista, monkeypatch):
+    said = biollm("install").output
+    assert "runs TACC's container: " in said and NOT_TRIED in said and "started in" not in said
+    before = everything(home)
+    assert "is there; it was left as it is" in biollm("install", "--replace").output
+    with pytest.raises(InputError, match="cannot be tried from here"):
+        biollm("check")
+    assert everything(home) == before
+    for name in IN_CONTAINER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{on_vista}:/usr/bin:/bin")
+    write_apptainer(on_vista)
+    assert checked()[0] == 0
+
+
+def test_inside_the_container_one_that_is_broken_for_sure_is_told_and_replaced_when_asked(inside, home):
+    folder = write_kernel(home, ["/nowhere/python", "-f", "{connection_file}"])
+    with pytest.raises(InputError, match="does not work: it cannot be started"):
+        biollm("install")
+    said = biollm("install", "--replace").output
+    assert NOT_TRIED in said and f"The old one is kept in {home / 'kernels_old' / 'Day4-pt-251-1'}" in said
+    assert json.loads((folder / "kernel.json").read_text())["argv"] == vista.kernel_argv()
+
+
+def test_inside_the_container_its_image_is_there_although_its_folder_is_not_seen(inside, home, tmp_path):
+    (tmp_path / "my scratch" / vista.IMAGE).unlink()
+    assert NOT_TRIED in biollm("install").output
+    with pytest.raises(InputError, match=r"There is no image at .*other\.sif"):
+        biollm("install", "--name", "other", "--image", "other.sif")
+
+
+def test_inside_a_container_a_kernel_of_its_own_python_is_tried_as_everywhere(inside, home, monkeypatch):
+    monkeypatch.delenv("TACC_SYSTEM")
+    assert "runs this Python" in biollm("install").output
+    assert checked()[0] == 0
+
+
 @pytest.mark.parametrize("words", [[], ["--replace"]])
 def test_a_kernel_that_works_is_never_touched(words, home):
     folder = write_kernel(home, [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--quiet"])
@@ -238,7 +311,10 @@ def test_one_that_does_not_work_is_told_kept_and_replaced_only_when_asked(broken
     }[broken]
     reason, remedy = {
         "gone": ("No such file or directory", "is gone"),
-        "no ipykernel": ("it said last: /usr/bin/python3: No module named ipykernel_launcher", "pip install ipykernel"),
+        "no ipykernel": (
+            "it said last: /usr/bin/python3: No module named ipykernel_launcher",
+            "Install ipykernel in the",
+        ),
         "not JSON": ("its kernel.json cannot be read", "--replace"),
     }[broken]
     folder = write_kernel(home, argv)
@@ -281,6 +357,36 @@ def test_one_that_hangs_is_given_up_and_nothing_of_it_stays(home, tmp_path):
         os.kill(int(pid.read_text()), 0)
 
 
+def test_this_package_is_never_to_be_installed_by_its_name_which_anybody_may_take():
+    line = kernel._pip({"image": "", "executable": "/my env/python"}, ["anywidget", "biollm-widgets"])
+    assert line.startswith("'/my env/python' -m pip install anywidget FILE (as FILE, the wheel from your instructor")
+    line = kernel._pip({"image": "/x.sif", "executable": "/usr/bin/python3"}, ["biollm-widgets"])
+    assert line.startswith("apptainer exec /x.sif python3 -m pip install --user FILE (as FILE, ")
+    assert "biollm-widgets" not in line
+
+
+NO_IPYKERNEL = trial.Trial(False, problem="it ended", said=["/usr/bin/python3: No module named ipykernel_launcher"])
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["apptainer", "exec", "x.sif", "python3", "-m", "ipykernel_launcher"],
+        vista.kernel_argv(),
+        ["/bin/sh", "-c", "x"],
+    ],
+)
+def test_where_a_container_lacks_ipykernel_no_line_is_made_of_the_program_that_starts_it(argv):
+    said = kernel._remedy("mine", argv, NO_IPYKERNEL)
+    assert said.startswith("Install ipykernel in the Python that it starts (in a container, inside it")
+    assert "-m pip" not in said and said.endswith("biollm kernel install --name mine --replace")
+
+
+def test_a_python_without_ipykernel_is_told_with_its_line():
+    said = kernel._remedy("mine", [sys.executable, "-m", "ipykernel_launcher", "-f", "x"], NO_IPYKERNEL)
+    assert said == f"Install ipykernel for it: {shlex.join([sys.executable])} -m pip install ipykernel"
+
+
 def test_a_package_that_is_missing_is_told_with_the_line_that_brings_it(on_vista, tmp_path, monkeypatch):
     biollm("install")
     # A container without anywidget: what looks for it finds nothing.
@@ -302,6 +408,18 @@ def test_a_package_that_is_missing_is_told_with_the_line_that_brings_it(on_vista
     line = f"apptainer exec {image} python3 -m pip install --user anywidget"
     assert f"anywidget       not installed; {line}" in result.output
     assert "works           started in" in result.output and result.output.rstrip().endswith(line)
+
+
+def test_what_lies_in_the_current_folder_is_not_taken_for_installed(home, tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH")
+    here = tmp_path / "here"
+    (here / "biollm_check_me").mkdir(parents=True)
+    (here / "biollm_check_me" / "__init__.py").write_text("")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(trial, "PACKAGES", {"biollm-check-me": "biollm_check_me"})
+    biollm("install")
+    status, found = checked()
+    assert (status, found["lacking"]) == (1, ["biollm-check-me"])
 
 
 def test_a_home_that_cannot_be_written_is_a_sentence(home, may_mount):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +15,7 @@ from biollm_widgets import lessons
 from biollm_widgets.commands import lab
 from biollm_widgets.errors import InputError
 from biollm_widgets.kernels.install import install
-from biollm_widgets.kernels.trial import names
+from biollm_widgets.kernels.trial import cannot_start, names
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +23,7 @@ def own_jupyter(tmp_path_factory, monkeypatch):
     """Jupyter's folder of this test, so that no kernel comes into that of the person who runs it."""
     data = tmp_path_factory.mktemp("jupyter")
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(data))
-    for name in ("TACC_SYSTEM", "JUPYTER_PATH", lab.TILES):
+    for name in ("TACC_SYSTEM", "JUPYTER_PATH", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER", lab.TILES):
         monkeypatch.setenv(name, "")  # so that what the command sets is taken back
         monkeypatch.delenv(name)
     return data
@@ -92,6 +95,22 @@ def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path):
         put_lessons(tmp_path / "file")
 
 
+def test_without_jupyterlab_the_line_names_no_package_that_no_registry_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install jupyterlab jupyter-app-launcher$"):
+        put_lessons(tmp_path)
+
+
+def test_copies_that_jupyter_makes_of_open_lessons_are_no_lessons(tmp_path, monkeypatch):
+    lesson = tmp_path / "lessons" / "start_here.ipynb"
+    copy = tmp_path / "lessons" / ".ipynb_checkpoints" / "start_here-checkpoint.ipynb"
+    copy.parent.mkdir(parents=True)
+    lesson.write_text("{}")
+    copy.write_text("{}")
+    monkeypatch.setattr(lessons, "__file__", str(tmp_path / "biollm_widgets" / "lessons.py"))
+    assert lessons.shipped_lessons() == [lesson]
+
+
 def notebook_of(*cells):
     """Cells as (id, source)."""
     made = [{"cell_type": "code", "id": name, "metadata": {}, "source": text, "outputs": []} for name, text in cells]
@@ -152,6 +171,70 @@ def test_a_newer_lesson_is_taken_only_when_asked_and_ones_own_is_kept(tmp_path, 
         put_lessons(folder, "--take", "nothing")
 
 
+@pytest.fixture
+def disk(monkeypatch):
+    """`disk(n)`: from now on n bytes at most fit into a file of their own; more is a disk quota exceeded."""
+    real = Path.write_bytes
+
+    def fits(most):
+        def write(path, content):
+            if len(content) > most:
+                real(path, content[:most])
+                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(path))
+            return real(path, content)
+
+        monkeypatch.setattr(Path, "write_bytes", write)
+
+    return fits
+
+
+def test_a_full_disk_is_a_sentence_and_no_part_of_a_lesson_is_left(tmp_path, ships, disk):
+    ships(*OLD)
+    disk(10)
+    with pytest.raises(InputError, match=r"^Cannot write .*start_here.ipynb \(.*quota.*\); make room there, or name"):
+        put_lessons(tmp_path / "mine", "--no-open")
+    assert not list((tmp_path / "mine").iterdir())
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("fails", ["the lesson", "its record", "the rename", "Ctrl-C"])
+def test_where_a_newer_lesson_cannot_be_taken_ones_own_stays_under_its_name(fails, tmp_path, ships, disk, monkeypatch):
+    folder = tmp_path / "mine"
+    ships(*OLD)
+    put_lessons(folder, "--no-open")
+    (folder / "start_here.ipynb").write_text("my work")
+    before = contents(folder)
+    ships(*NEWER)
+    with monkeypatch.context() as broken:
+        if fails == "the lesson":
+            disk(10)
+        elif fails == "its record":
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            broken.setattr(Path, "write_bytes", fail_for(".json", Path.write_bytes, full))
+        elif fails == "the rename":
+            broken.setattr(
+                Path, "rename", fail_for("", Path.rename, PermissionError(errno.EACCES, "Permission denied"))
+            )
+        else:
+            broken.setattr(Path, "write_bytes", fail_for(".json", Path.write_bytes, KeyboardInterrupt()))
+        with pytest.raises((InputError, KeyboardInterrupt)) as told:
+            lessons.put(lab.shipped_lessons()[0], folder, take=True)
+    assert isinstance(told.value, KeyboardInterrupt if fails == "Ctrl-C" else InputError)
+    assert contents(folder) == before
+
+
+def fail_for(ending, real, failure):
+    def instead(path, *words):
+        if path.name.endswith(ending):
+            raise failure
+        return real(path, *words)
+
+    return instead
+
+
 def test_work_in_the_lesson_that_lies_beside_is_kept_too(tmp_path, ships):
     folder = tmp_path / "mine"
     ships(*OLD)
@@ -210,6 +293,70 @@ def test_jupyterlab_opens_also_where_no_kernel_can_be_made(tmp_path, no_server, 
     said = put_lessons(tmp_path / "mine").output
     assert "No kernel Day4-pt-251 could be made. SCRATCH is not set" in said
     assert "JupyterLab opens all the same" in said and len(no_server) == 1
+
+
+def write_kernel(own_jupyter, argv):
+    folder = own_jupyter / "kernels" / "Day4-pt-251"
+    folder.mkdir(parents=True)
+    text = argv if isinstance(argv, str) else json.dumps({"argv": argv, "display_name": "d", "language": "python"})
+    (folder / "kernel.json").write_text(text)
+    return folder / "kernel.json"
+
+
+GONE = {
+    "its Python": (["/old/env/bin/python", "-m", "ipykernel_launcher"], "its program /old/env/bin/python is not there"),
+    "its container's": (["no-such-apptainer", "exec", "x.sif"], "its program no-such-apptainer is not there"),
+    "its kernel.json": ("{", "its kernel.json cannot be read"),
+}
+
+
+@pytest.mark.parametrize("what", GONE)
+def test_a_kernel_that_cannot_start_is_told_and_one_that_works_takes_its_place(what, tmp_path, no_server, own_jupyter):
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed in this environment.")
+    argv, why = GONE[what]
+    spec = write_kernel(own_jupyter, argv)
+    before = spec.read_bytes()
+    said = put_lessons(tmp_path / "mine").output
+    old = own_jupyter / "kernels_old" / "Day4-pt-251-1"
+    assert f"The kernel Day4-pt-251 cannot start: {why}" in said and f"The old one is kept in {old}" in said
+    assert (old / "kernel.json").read_bytes() == before
+    assert json.loads(spec.read_text())["argv"][0] == sys.executable
+    assert "cannot start" not in put_lessons(tmp_path / "mine").output
+
+
+def test_where_none_can_take_the_place_of_a_dead_kernel_the_line_that_mends_it_is_told(
+    tmp_path, no_server, own_jupyter, monkeypatch
+):
+    pytest.importorskip("jupyterlab", reason="JupyterLab is not installed in this environment.")
+    spec = write_kernel(own_jupyter, ["no-such-apptainer", "exec", "x.sif"])
+    before = spec.read_bytes()
+    monkeypatch.setenv("TACC_SYSTEM", "vista")
+    monkeypatch.delenv("SCRATCH", raising=False)
+    said = put_lessons(tmp_path / "mine").output
+    assert "SCRATCH is not set" in said and "give: biollm kernel install --name Day4-pt-251 --replace\n" in said
+    assert "choose another kernel" in said and len(no_server) == 1
+    assert spec.read_bytes() == before
+
+
+LEFT = {
+    "inside a container": (["apptainer", "exec", "x.sif"], {}),
+    "the server's own Python": (["python3", "-m", "ipykernel_launcher"], {}),
+    "on a path of its own": (["own-python"], {"env": {"PATH": "${OWN}:/usr/bin"}}),
+    "on another computer": (["far-python"], {"metadata": {"kernel_provisioner": {"provisioner_name": "far"}}}),
+}
+
+
+@pytest.mark.parametrize("where", LEFT)
+def test_a_kernel_whose_program_may_be_there_is_left_as_it_is(where, tmp_path, own_jupyter, monkeypatch):
+    argv, more = LEFT[where]
+    (tmp_path / "own-python").write_text("#!/bin/sh\n")
+    (tmp_path / "own-python").chmod(0o755)
+    monkeypatch.setenv("OWN", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    if where == "inside a container":
+        monkeypatch.setenv("APPTAINER_CONTAINER", "/x.sif")
+    write_kernel(own_jupyter, json.dumps({"argv": argv, "display_name": "d", "language": "python", **more}))
+    assert cannot_start("Day4-pt-251") == ""
 
 
 def test_on_vista_all_lessons_ask_for_the_container_and_elsewhere_each_for_its_own(tmp_path, monkeypatch):
