@@ -63,7 +63,7 @@ def _read(path: Path) -> Any:
         import nbclient  # noqa: F401
         import nbformat
     except ImportError:
-        raise InputError("A notebook takes nbclient and ipykernel: pip install 'biollm-widgets[lab]'.") from None
+        raise InputError("A notebook takes two packages; install them with: pip install nbclient ipykernel") from None
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

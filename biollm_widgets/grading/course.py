@@ -15,7 +15,7 @@ from biollm_widgets.grading import verdicts
 from biollm_widgets.grading.verdicts import Task, Verdict
 
 PRIVATE = ".biollm"  # in the course: verdicts and what the grader keeps for itself
-NEEDED = "Grading takes nbgrader: pip install 'biollm-widgets[grading]'."
+NEEDED = "Grading takes nbgrader; install it with: pip install nbgrader bleach ipykernel"
 
 
 @dataclass(frozen=True)

@@ -281,7 +281,7 @@ def test_trainer_goes_on_from_a_checkpoint(
 def test_lora_on_wqkv_trains_saves_loads_and_merges(
     small: DNABert2Config, tmp_path: Path, batch: Any, checkpointing: bool
 ) -> None:
-    peft = pytest.importorskip("peft", reason="LoRA needs peft: pip install 'biollm-widgets[finetune]'")
+    peft = pytest.importorskip("peft", reason="LoRA needs peft: pip install peft")
     base = DNABert2ForSequenceClassification(small)
     base.save_pretrained(tmp_path / "base")
     lora = peft.LoraConfig(task_type="SEQ_CLS", r=4, lora_alpha=16, lora_dropout=0.0, target_modules=["Wqkv"])

@@ -198,9 +198,7 @@ def add_lora(model: Any, flags: Flags, native: bool, notes: list[str]) -> Any:
     try:
         import peft
     except ImportError:
-        raise InputError(
-            "LoRA needs the package peft; install it with: python -m pip install 'biollm-widgets[finetune]'"
-        ) from None
+        raise InputError("LoRA needs the package peft; install it with: python -m pip install peft") from None
     linear = sorted({name.rsplit(".", 1)[-1] for name, part in model.named_modules() if isinstance(part, nn.Linear)})
     targets = [name.strip() for name in flags.lora_target_modules.split(",") if name.strip()]
     if native and flags.lora_target_modules == PUBLISHED_LORA_TARGETS:
