@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -99,6 +100,20 @@ def start_script(name: str, image: Optional[Path]) -> str:
     """The text of the script; without an image of one's own it looks for TACC's in $SCRATCH whenever it starts."""
     where = shlex.quote(str(image.absolute())) if image else f'"$SCRATCH/{IMAGE}"'
     return _START.format(name=name, image=where, load=LOAD, module=MODULE)
+
+
+def image_of(script: str) -> tuple[str, str]:
+    """The image that a script of `start_script` runs, as it is written there and with $SCRATCH filled in.
+
+    Both are empty where the text names none.
+    """
+    told = re.search(r"^image=(.+)$", script, re.MULTILINE)
+    try:
+        [written] = shlex.split(told[1]) if told else [""]
+    except ValueError:  # no words of a shell, or several
+        return "", ""
+    own = told is not None and not told[1].startswith('"')  # a name in single quotes means what it says
+    return written, written if own else os.path.expandvars(written)
 
 
 def kernel_argv() -> list[str]:
