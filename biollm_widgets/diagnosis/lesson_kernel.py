@@ -98,6 +98,6 @@ def _broken(sentence: str) -> Finding:
         GROUP,
         BROKEN,
         sentence,
-        "Look at what it would start, and make it anew:",
-        terminal("biollm", "kernel", "install"),
+        "Look at what it would start, and make it anew (the old one is kept beside it):",
+        terminal("biollm", "kernel", "install", "--replace"),  # without it, what is there is left as it is
     )

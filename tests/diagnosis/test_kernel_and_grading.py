@@ -50,6 +50,15 @@ def test_a_kernel_whose_program_or_image_is_gone_is_broken(tmp_path):
     assert look("lesson_kernel", environ | {"SCRATCH": str(tmp_path)})["lesson-kernel"]["state"] == "fine"
 
 
+def test_a_broken_kernel_is_mended_by_the_line_that_is_printed(tmp_path):
+    environ = surroundings(tmp_path)
+    spec(tmp_path, "/no/such/python", "-m", "ipykernel_launcher", "-f", "{connection_file}")
+    found = look("lesson_kernel", environ)["lesson-kernel"]
+    assert (found["state"], found["command"]) == ("broken", "biollm kernel install --replace")
+    shell(found["command"], environ)
+    assert look("lesson_kernel", environ)["lesson-kernel"]["state"] == "fine"
+
+
 def test_inside_a_container_a_program_that_only_the_host_has_is_not_called_broken(tmp_path):
     spec(tmp_path, "apptainer", "exec", "/some/image.sif", "python3")
     for name in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"):
