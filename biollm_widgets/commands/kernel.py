@@ -11,6 +11,7 @@ from typing import Any, Optional
 import click
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.kernels.container import into
 from biollm_widgets.kernels.install import NAME, Installed, install
 from biollm_widgets.kernels.trial import BrokenSpec, Trial, names, spec_of, trial
 
@@ -93,7 +94,7 @@ def _lacking(found: dict[str, Any]) -> list[str]:
 def _pip(found: dict[str, Any], packages: list[str]) -> str:
     """The line that installs packages where the kernel finds them: a container is read-only, so into the home."""
     if found["image"]:
-        return shlex.join(["apptainer", "exec", found["image"], "python3", "-m", "pip", "install", "--user", *packages])
+        return shlex.join(into(found["image"], "python3", "-m", "pip", "install", "--user", *packages))
     return shlex.join([found["executable"], "-m", "pip", "install", *packages])
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from biollm_widgets.diagnosis import packages
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, shown, terminal
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, inside, shown, terminal
 from biollm_widgets.diagnosis.servers import Server, all_servers
 
 GROUP = "front end"
@@ -248,7 +248,8 @@ def how_to_enable(server: Server, extension: Extension, file: Path) -> tuple[str
     level = "user" if folder == server.config_paths[0] or server.prefix not in folder.parents else "sys_prefix"
     if not server.program.exists():
         return f"Remove {plugin} from disabledExtensions in {file}, then reload the page.", ""
-    return said, terminal(server.program, "labextension", "enable", f"--level={level}", plugin)
+    line = inside if server.prefix == Path(sys.prefix) else terminal
+    return said, line(server.program, "labextension", "enable", f"--level={level}", plugin)
 
 
 def _copy(source: Path, target: Path) -> str:
@@ -258,7 +259,7 @@ def _copy(source: Path, target: Path) -> str:
     line = terminal("mkdir", "-p", target.parent)
     if target.exists():
         line += " && " + terminal("rm", "-r", target).lstrip("!")
-    return line + " && " + terminal("cp", "-rL", source, target).lstrip("!")
+    return line + " && " + inside("cp", "-rL", source, target).lstrip("!")
 
 
 def _fits(version: str, wanted: str) -> bool:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Optional
 
-from biollm_widgets.diagnosis.findings import FINE, NOTE, Finding, shown, terminal
+from biollm_widgets.diagnosis.findings import FINE, NOTE, Finding, inside, shown
 from biollm_widgets.diagnosis.front_end import copies_of
 from biollm_widgets.diagnosis.servers import Server
 
@@ -87,7 +87,7 @@ def pages(server: Server) -> Iterator[Finding]:
         NOTE,
         f"{sentence}: {shown(file)} says so.",
         "Switch it on, then start JupyterLab again:",
-        terminal(
+        inside(
             *(sys.executable, "-m", "jupyter_server.extension.serverextension", "enable"),
             *("--sys-prefix" if own else "--user", FORMGRADER),
         ),
@@ -96,7 +96,7 @@ def pages(server: Server) -> Iterator[Finding]:
 
 def reinstall() -> str:
     """The line that brings what belongs to nbgrader outside its package."""
-    return terminal(sys.executable, "-m", "pip", "install", "--force-reinstall", "--no-deps", "nbgrader")
+    return inside(sys.executable, "-m", "pip", "install", "--force-reinstall", "--no-deps", "nbgrader")
 
 
 def enabled(server: Server, extension: str) -> tuple[bool, Optional[Path]]:

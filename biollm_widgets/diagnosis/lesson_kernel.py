@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biollm_widgets.diagnosis import packages
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, shown, terminal
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, biollm, shown
 from biollm_widgets.kernels import container, vista
 
 GROUP = "kernel"
@@ -41,7 +41,7 @@ def look() -> Iterator[Finding]:
             NOTE,
             f"There is no kernel named {NAME}, which the lessons ask for: JupyterLab will ask you to choose one.",
             "Choose any Python that has this package, or make the kernel once:",
-            terminal("biollm", "kernel", "install"),
+            biollm("kernel", "install"),
         )
         return
     yield about(Path(folder))
@@ -99,5 +99,5 @@ def _broken(sentence: str) -> Finding:
         BROKEN,
         sentence,
         "Look at what it would start, and make it anew (the old one is kept beside it):",
-        terminal("biollm", "kernel", "install", "--replace"),  # without it, what is there is left as it is
+        biollm("kernel", "install", "--replace"),  # without it, what is there is left as it is
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from biollm_widgets.diagnosis import places
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, shown, terminal, variable
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, biollm, shown, terminal, variable
 from biollm_widgets.models import cache, local
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.catalog import CATALOG, Model
@@ -74,7 +73,7 @@ def one_model(model: Model) -> Iterator[Finding]:
                 NOTE,
                 f"The download of {model.name} broke off at {in_words(begun)}.",
                 "Go on with it:",
-                fetch(model.name),
+                biollm("fetch", model.name),
             )
         return
     damaged = cache.broken(where)
@@ -85,7 +84,7 @@ def one_model(model: Model) -> Iterator[Finding]:
             BROKEN,
             f"{model.name} is damaged in the cache: {damaged} is not whole.",
             "Fetch that file again:",
-            fetch(model.name),
+            biollm("fetch", model.name),
         )
         return
     extra = surplus(model, where)
@@ -138,7 +137,7 @@ def fits(missing: list[Model]) -> Finding:
             NOTE,
             f"{words}: the lessons use the small stand-ins. {in_words(needed)} needed, {in_words(free)} free.",
             "For the real ones, with a connection:",
-            fetch(*names),
+            biollm("fetch", *names),
         )
     larger = _larger(needed + HEADROOM)
     return Finding(
@@ -173,9 +172,3 @@ def _same_disk(disk: str, folder: Path) -> bool:
         return places.mount_of(disk).stat().st_dev == folder.stat().st_dev or disk == str(folder)
     except OSError:
         return False
-
-
-def fetch(*names: str) -> str:
-    """The line that fetches models."""
-    line = shlex.join(["biollm", "fetch", *names])
-    return f"!{line}" if in_notebook() else line
