@@ -78,7 +78,8 @@ def ask_hub(endpoint: str) -> Finding:
         hub.listing(ASKED, timeout=SECONDS)
     except HubError as problem:
         token = bool(get_token())
-        if token and _answers_without_token():
+        # A hub that is silent with a token is so without: asked again, the time would be up before anything is said.
+        if token and not problem.unreached and _answers_without_token():
             return Finding(
                 "hub-token",
                 GROUP,

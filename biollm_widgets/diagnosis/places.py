@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Optional
 
 from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_set, shown, terminal, unset, variable
-from biollm_widgets.diagnosis.probing import ask
+from biollm_widgets.diagnosis.probing import ask_all
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.room import HEADROOM
@@ -24,6 +24,7 @@ SCRATCHES = Path("/scratch")
 _BLOCK = 65536  # bytes written to find out whether a quota lets anything be written
 _NUMBER = re.compile(r"\d+\*?")
 _NEARLY = 0.95  # of a quota
+_QUOTA_SECONDS = 2.0  # for all programs that are asked for quotas; a file server that is gone answers none of them
 
 
 def look() -> Iterator[Finding]:
@@ -251,17 +252,20 @@ class Quota:
         return max(0, self.limit - self.used)
 
 
-def quotas(folder: Path) -> list[Quota]:
-    """What `lfs quota` says of the disk of a folder (Lustre), and `quota` of all disks that it knows."""
-    made = []
+def quotas(*folders: Path) -> list[Quota]:
+    """What `lfs quota` says of the disks of folders (Lustre), and `quota` of all disks that it knows."""
+    if sys.platform == "win32":
+        return []
     user = getpass.getuser()
-    if sys.platform != "win32":
+    places: dict[int, Path] = {}  # by their disks, each of which is asked for once
+    for folder in folders:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
-        # Both count in blocks of 1,024 bytes (their manual pages).
-        made += parse_quota(ask(["lfs", "quota", "-u", user, str(folder)], 2) or "")
-        made += parse_quota(ask(["quota", "-w", "-u", user], 2) or "")
-    return made
+        places.setdefault(folder.stat().st_dev, folder)
+    # Both count in blocks of 1,024 bytes (their manual pages).
+    commands = [["lfs", "quota", "-u", user, str(folder)] for folder in places.values()]
+    said = ask_all([*commands, ["quota", "-w", "-u", user]], _QUOTA_SECONDS)
+    return [row for text in said for row in parse_quota(text or "")]
 
 
 def parse_quota(text: str) -> list[Quota]:
@@ -280,9 +284,7 @@ def parse_quota(text: str) -> list[Quota]:
 
 def quota() -> Iterator[Finding]:
     """Quotas that are nearly used up."""
-    seen: dict[str, Quota] = {}
-    for folder in (Path.home(), cache.root()):
-        seen |= {one.disk: one for one in quotas(folder)}
+    seen = {one.disk: one for one in quotas(Path.home(), cache.root())}
     for one in seen.values():
         words = f"{in_words(one.used)} of your {in_words(one.limit)} on {one.disk} are used"
         if one.used < _NEARLY * one.limit:

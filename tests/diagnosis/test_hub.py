@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from biollm_widgets.diagnosis import findings
+from biollm_widgets.diagnosis import hub as room
 from biollm_widgets.diagnosis.hub import without_password
 from biollm_widgets.models.catalog import EMBEDDED
+from biollm_widgets.models.hub import HubError
 from tests.hub import Hub, Proxy, Server, _HubHandler
 
 from .rooms import look, surroundings
@@ -93,6 +95,17 @@ def test_a_silent_hub_costs_a_few_seconds_at_most(home, hub):
     found = look("hub", surroundings(home, HF_ENDPOINT=hub.url))["hub"]
     assert time.monotonic() - began < 8  # three of them, and Python's start
     assert found["state"] == "note" and "does not answer" in found["sentence"]
+
+
+def test_a_silent_hub_is_asked_once_with_a_token_too(monkeypatch):
+    def silent(*_, **__):
+        raise HubError("x", "the hub does not answer", "wait", passing=True, unreached="silent")
+
+    monkeypatch.setenv("HF_TOKEN", "hf_mine")
+    monkeypatch.setattr(room.hub, "listing", silent)
+    monkeypatch.setattr(room, "_answers_without_token", lambda: pytest.fail("It was asked again."))
+    found = room.ask_hub("http://hub.example")
+    assert found.id == "hub" and "the hub does not answer" in found.sentence
 
 
 def test_a_proxy_where_nothing_listens_is_named_without_its_password(home, hub):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,24 @@ def test_a_quota_is_read_and_told_when_it_is_nearly_used(home, used, state):
     if state != "fine":
         program.write_text(program.read_text().replace(used, "1000"))  # something was deleted
         assert look("places", environ)[f"quota-{home}"]["state"] == "fine"
+
+
+def test_programs_for_quotas_that_hang_leave_time_for_the_rest(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "_QUOTA_SECONDS", 0.3)
+    (home / "lfs").write_text("#!/bin/sh\nexec sleep 20\n")
+    (home / "lfs").chmod(0o755)
+    (home / "quota").symlink_to("lfs")
+    monkeypatch.setenv("PATH", str(home), prepend=os.pathsep)
+    began = time.monotonic()
+    assert places.quotas(home, tmp_path, Path("/proc")) == []
+    assert time.monotonic() - began < 2  # and not 0.3 for each program and folder, which is more with each of them
+
+
+def test_a_disk_is_asked_for_its_quota_once(home, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(places, "ask_all", lambda commands, seconds: asked.extend(commands) or [None] * len(commands))
+    places.quotas(home, tmp_path, home / "not" / "yet")
+    assert [command[0] for command in asked] == ["lfs", "quota"]
 
 
 def test_rows_of_quota_are_read_with_long_names_stars_and_no_limits():
