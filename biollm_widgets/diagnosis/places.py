@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_set, shown, terminal, unset, variable
+from biollm_widgets.diagnosis.findings import (
+    BROKEN,
+    FINE,
+    NOTE,
+    Finding,
+    how_set,
+    in_notebook,
+    shown,
+    terminal,
+    unset,
+    variable,
+)
 from biollm_widgets.diagnosis.probing import ask_all
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
@@ -169,24 +180,31 @@ def writable() -> Iterator[Finding]:
         if problem is None:
             fine.append(one)
             continue
-        kept = _other_place()
+        remedy, command = _elsewhere(one)
         yield Finding(
             f"unwritable-{one.id}",
             GROUP,
             one.state,
             f"{shown(one.path)} cannot be written ({problem}); {one.what} go{'es' if one.id == 'cache' else ''} there.",
-            f"Name a folder that can be written; {how_set()}:",
-            variable(one.variable, kept / one.below),
+            remedy,
+            command,
         )
     if fine:
         yield Finding("writable", GROUP, FINE, f"{len(fine)} folders can be written")
 
 
-def _other_place() -> Path:
-    """A folder to propose: on $SCRATCH, else in the temporary folder, where everybody may write."""
+def _elsewhere(folder: Folder) -> tuple[str, str]:
+    """The remedy for a folder that cannot be written: words, and the line that names one on $SCRATCH or a new one."""
     if scratch_there() and os.access(os.environ["SCRATCH"], os.W_OK):
-        return Path(os.environ["SCRATCH"])
-    return Path(tempfile.gettempdir()) / f"{getpass.getuser()}-jupyter"
+        place = Path(os.environ["SCRATCH"]) / folder.below
+        return f"Name a folder that can be written; {how_set()}:", variable(folder.variable, place)
+    # Jupyter and IPython run what lies there. In the temporary folder, where everybody may write, whoever guesses a
+    # name can make it first; so it is made, for this person alone, when the line is run.
+    if in_notebook():
+        line = f"import os, tempfile; os.environ[{folder.variable!r}] = tempfile.mkdtemp()"
+        return f"Name a new folder, which lasts until the computer is started again; {how_set()}:", line
+    words = "Name a new folder, which lasts until the computer is started again; type this before Jupyter starts:"
+    return words, f'export {folder.variable}="$(mktemp -d)"'
 
 
 def why_not_writable(folder: Path) -> Optional[str]:

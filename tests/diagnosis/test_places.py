@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from biollm_widgets.diagnosis import places
+from biollm_widgets.diagnosis import findings, places
 
 from .rooms import look, surroundings
 
@@ -75,8 +79,9 @@ def test_an_hf_home_that_leads_to_nowhere_is_broken_until_it_is_named_for_good(h
     assert (after["state"], after["sentence"]) == ("fine", "models in ~/.cache/huggingface/hub (HF_HOME)")
 
 
-def test_a_read_only_home_is_broken_until_its_folders_are_named_elsewhere(home, may_mount):
-    environ = surroundings(home)
+def test_a_read_only_home_is_broken_until_its_folders_are_named_elsewhere(home, tmp_path, may_mount):
+    (tmp_path / "tmp").mkdir()
+    environ = surroundings(home, TMPDIR=tmp_path / "tmp")
     shut = {"wrapped_in": ("unshare", "-m"), "first": f"mount --bind {home} {home} && mount -o remount,ro,bind {home}"}
     found = look("places", environ, **shut)
     wrong = {key: one for key, one in found.items() if key.startswith("unwritable")}
@@ -85,6 +90,28 @@ def test_a_read_only_home_is_broken_until_its_folders_are_named_elsewhere(home, 
     assert "~/.local/share/jupyter cannot be written (read-only file system)" in wrong["unwritable-jupyter"]["sentence"]
     after = look("places", environ, *(one["command"] for one in wrong.values()), **shut)
     assert not any(key.startswith("unwritable") for key in after)
+
+
+def test_the_folder_that_is_named_instead_is_new_and_nobody_elses(home, tmp_path, monkeypatch):
+    # What Jupyter and IPython find in these folders they run, so no name that another could guess and make first.
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.delenv("SCRATCH", raising=False)
+    monkeypatch.setattr(places, "why_not_writable", lambda folder: "read-only file system")
+    (tmp_path / "tmp").mkdir(mode=0o777)
+    for in_cell in (False, True):
+        monkeypatch.setattr(findings, "_in_notebook", in_cell)
+        named = []
+        for found in places.writable():
+            name = {"unwritable-cache": "HF_HOME", "unwritable-matplotlib": "MPLCONFIGDIR"}.get(found.id)
+            name = name or {"unwritable-ipython": "IPYTHONDIR", "unwritable-jupyter": "JUPYTER_DATA_DIR"}[found.id]
+            assert "bashrc" not in found.remedy
+            script = [sys.executable, "-c", f"{found.command}\nprint(os.environ[{name!r}])"]
+            script = script if in_cell else ["bash", "-c", f'{found.command}\necho "${name}"']
+            done = subprocess.run(script, capture_output=True, text=True, check=True)
+            named.append(Path(done.stdout.strip()))
+        assert len(set(named)) == 4 and all(one.parent == tmp_path / "tmp" for one in named)
+        assert all(one.is_dir() and stat.S_IMODE(one.stat().st_mode) == 0o700 for one in named)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
@@ -110,8 +137,9 @@ def test_a_full_disk_is_broken_until_something_is_deleted(home, may_mount):
     assert "disk-full" not in after and "disk" in after
 
 
-def test_a_disk_without_a_free_byte_is_found_by_writing_and_a_folder_elsewhere_mends_it(home, may_mount):
-    environ = surroundings(home)
+def test_a_disk_without_a_free_byte_is_found_by_writing_and_a_folder_elsewhere_mends_it(home, tmp_path, may_mount):
+    (tmp_path / "tmp").mkdir()
+    environ = surroundings(home, TMPDIR=tmp_path / "tmp")
     fill = f"mount -t tmpfs -o size=1m tmpfs {home} && (head -c 2m /dev/zero > {home}/film; true)"
     shut = {"wrapped_in": ("unshare", "-m"), "first": fill}
     found = look("places", environ, **shut)["unwritable-jupyter"]
