@@ -9,6 +9,7 @@ from pathlib import Path
 
 from biollm_widgets.diagnosis import places
 from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, biollm, shown, terminal, variable
+from biollm_widgets.diagnosis.person import home
 from biollm_widgets.models import cache, local
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.catalog import CATALOG, Model
@@ -156,7 +157,7 @@ def _larger(needed: int) -> str:
     if places.scratch_there() and cache.free_bytes(Path(os.environ["SCRATCH"])) >= needed:
         return "$SCRATCH/cache"
     rooms = {}
-    for folder in (Path.home(), Path.cwd(), Path(tempfile.gettempdir())):
+    for folder in (home(), Path.cwd(), Path(tempfile.gettempdir())):
         try:
             rooms[str(folder / "huggingface")] = cache.free_bytes(folder)
         except OSError:

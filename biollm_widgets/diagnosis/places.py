@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import sys
@@ -24,6 +23,7 @@ from biollm_widgets.diagnosis.findings import (
     unset,
     variable,
 )
+from biollm_widgets.diagnosis.person import home, user
 from biollm_widgets.diagnosis.probing import ask_all
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
@@ -81,9 +81,8 @@ def scratch() -> Finding:
 def _likely_scratch() -> Optional[str]:
     """The user's folder below /scratch, which TACC lays out as /scratch/<group>/<user>."""
     try:
-        user = getpass.getuser()
-        places = [SCRATCHES / user, *sorted(SCRATCHES.glob(f"*/{user}"))]
-    except (OSError, KeyError):
+        places = [SCRATCHES / user(), *sorted(SCRATCHES.glob(f"*/{user()}"))]
+    except OSError:
         return None
     return next((str(one) for one in places if one.is_dir()), None)
 
@@ -91,7 +90,7 @@ def _likely_scratch() -> Optional[str]:
 def hf_home() -> Finding:
     """HF_HOME: a full path, made of variables that are set."""
     value = os.environ.get("HF_HOME")
-    good = "$SCRATCH/cache" if scratch_there() else Path.home() / ".cache" / "huggingface"
+    good = "$SCRATCH/cache" if scratch_there() else home() / ".cache" / "huggingface"
     if not value:
         if on_tacc() and scratch_there():
             return Finding(
@@ -108,7 +107,7 @@ def hf_home() -> Finding:
         wrong = "holds a variable that nobody has filled in"
     elif "None" in Path(value).parts:
         wrong = "was made of a variable that was not set (str(None) is 'None')"
-    elif not Path(value).expanduser().is_absolute():
+    elif not _is_full(value):
         wrong = "is no full path, so it means another folder in each folder"
     elif value.rstrip("/") == "/cache" and not Path(value).is_dir():
         wrong = "was made of SCRATCH while that was not set"
@@ -122,6 +121,13 @@ def hf_home() -> Finding:
         f"Name one folder for good; {how_set()}:",
         variable("HF_HOME", good),
     )
+
+
+def _is_full(path: str) -> bool:
+    try:
+        return Path(path).expanduser().is_absolute()
+    except RuntimeError:  # nobody knows whose home is meant
+        return False
 
 
 @dataclass(frozen=True)
@@ -138,14 +144,13 @@ class Folder:
 
 def folders() -> list[Folder]:
     """What Jupyter, the models and matplotlib write to."""
-    home = Path.home()
     made = [
         Folder("cache", cache.root(), "the cache of models", "HF_HOME", NOTE, "huggingface"),
         Folder(
             "matplotlib",
             Path(
                 os.environ.get("MPLCONFIGDIR")
-                or Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "matplotlib"
+                or Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config") / "matplotlib"
             ),
             "matplotlib's settings",
             "MPLCONFIGDIR",
@@ -154,7 +159,7 @@ def folders() -> list[Folder]:
         ),
         Folder(
             "ipython",
-            Path(os.environ.get("IPYTHONDIR") or home / ".ipython"),
+            Path(os.environ.get("IPYTHONDIR") or home() / ".ipython"),
             "IPython's",
             "IPYTHONDIR",
             NOTE,
@@ -167,7 +172,7 @@ def folders() -> list[Folder]:
         made.insert(
             0, Folder("jupyter", Path(jupyter_data_dir()), "Jupyter's data", "JUPYTER_DATA_DIR", BROKEN, "jupyter")
         )
-    except ImportError:
+    except (ImportError, RuntimeError):  # not installed, or it finds no home folder to begin with
         pass
     return made
 
@@ -230,7 +235,7 @@ def why_not_writable(folder: Path) -> Optional[str]:
 def room() -> Iterator[Finding]:
     """Whether the folder of work and the home folder have room for a notebook that is saved."""
     seen = set()
-    for folder in (Path.home(), Path.cwd()):
+    for folder in (home(), Path.cwd()):
         try:
             device = folder.stat().st_dev
             free = cache.free_bytes(folder)
@@ -274,15 +279,14 @@ def quotas(*folders: Path) -> list[Quota]:
     """What `lfs quota` says of the disks of folders (Lustre), and `quota` of all disks that it knows."""
     if sys.platform == "win32":
         return []
-    user = getpass.getuser()
     places: dict[int, Path] = {}  # by their disks, each of which is asked for once
     for folder in folders:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
         places.setdefault(folder.stat().st_dev, folder)
     # Both count in blocks of 1,024 bytes (their manual pages).
-    commands = [["lfs", "quota", "-u", user, str(folder)] for folder in places.values()]
-    said = ask_all([*commands, ["quota", "-w", "-u", user]], _QUOTA_SECONDS)
+    commands = [["lfs", "quota", "-u", user(), str(folder)] for folder in places.values()]
+    said = ask_all([*commands, ["quota", "-w", "-u", user()]], _QUOTA_SECONDS)
     return [row for text in said for row in parse_quota(text or "")]
 
 
@@ -302,7 +306,7 @@ def parse_quota(text: str) -> list[Quota]:
 
 def quota() -> Iterator[Finding]:
     """Quotas that are nearly used up."""
-    seen = {one.disk: one for one in quotas(Path.home(), cache.root())}
+    seen = {one.disk: one for one in quotas(home(), cache.root())}
     for one in seen.values():
         words = f"{in_words(one.used)} of your {in_words(one.limit)} on {one.disk} are used"
         if one.used < _NEARLY * one.limit:
@@ -326,4 +330,4 @@ def mount_of(disk: str) -> Path:
         rows = [line.split() for line in MOUNTS.read_text().splitlines()]
     except OSError:
         rows = []
-    return next((Path(row[1]) for row in rows if len(row) > 1 and row[0] == disk), Path.home())
+    return next((Path(row[1]) for row in rows if len(row) > 1 and row[0] == disk), home())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import stat
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from biollm_widgets.diagnosis import findings, places
+from biollm_widgets.diagnosis import findings, models, places
+from biollm_widgets.diagnosis.servers import Server
 
 from .rooms import look, surroundings
 
@@ -30,6 +32,32 @@ def test_an_ordinary_laptop_has_nothing_to_be_told(home):
     found = look("places", surroundings(home))
     assert {one["state"] for one in found.values()} == {"fine"}
     assert found["scratch"]["sentence"] == "SCRATCH is not set (only a cluster has it)"
+
+
+@pytest.mark.parametrize("missing", [KeyError, OSError])
+def test_whoever_is_in_no_list_of_users_and_has_no_home_is_answered(home, monkeypatch, missing):
+    import pwd
+
+    def nobody(uid):
+        raise KeyError("getpwuid(): uid not found")
+
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME", "SCRATCH", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    if missing is OSError:  # as getpass says it from Python 3.13 on
+        monkeypatch.setattr(getpass, "getuser", lambda: (_ for _ in ()).throw(OSError("No username set")))
+    monkeypatch.setenv("TACC_SYSTEM", "vista")
+    monkeypatch.chdir(home)
+    asked = []
+    monkeypatch.setattr(places, "ask_all", lambda commands, seconds: asked.extend(commands) or [None] * len(commands))
+    found = {one.id: one for one in places.look()}
+    assert found["scratch"].state == "broken" and "Log in anew" in found["scratch"].remedy
+    assert "writable" in found and "disk" in found
+    assert asked[-1] == ["quota", "-w", "-u", str(os.getuid())]
+    monkeypatch.setenv("HF_HOME", "~/models")
+    assert places.hf_home().state == "broken"  # it is no full path where nobody knows what ~ is
+    models._larger(1)
+    assert Server(home, "").user_data is not None
 
 
 def test_scratch_unset_on_the_cluster_is_broken_until_it_is_set(home, tmp_path, monkeypatch):
