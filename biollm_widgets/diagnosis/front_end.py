@@ -223,30 +223,32 @@ def disabled_in(server: Server, name: str) -> Optional[Path]:
     places += [folder / "labconfig" for folder in reversed(server.config_paths)]
     found: dict[str, Optional[Path]] = {}
     for place in places:
-        described = _json(place / "page_config.json") or {}
-        listed = described.get("disabledExtensions") or {}
-        if isinstance(listed, list):
-            listed = dict.fromkeys(listed, True)
-        for key, off in listed.items() if isinstance(listed, dict) else ():
-            if key == name or str(key).startswith(f"{name}:"):
-                found[key] = place / "page_config.json" if off else None
+        for key, off in _switched(place / "page_config.json", name).items():
+            found[key] = place / "page_config.json" if off else None
     return next((file for file in found.values() if file is not None), None)
+
+
+def _switched(file: Path, name: str) -> dict[str, Any]:
+    """What a `page_config.json` says of an extension and its plugins: each one's name, and whether it is off."""
+    listed = _disabled(file)
+    if isinstance(listed, list):  # those that are off, as before jupyterlab_server 2.10
+        listed = dict.fromkeys(map(str, listed), True)
+    if not isinstance(listed, dict):
+        return {}
+    return {key: off for key, off in listed.items() if key == name or key.startswith(f"{name}:")}
+
+
+def _disabled(file: Path) -> Any:
+    return (_json(file) or {}).get("disabledExtensions")
 
 
 def how_to_enable(server: Server, extension: Extension, file: Path) -> tuple[str, str]:
     """The remedy for an extension that `file` switches off."""
     said = "Switch it on, then reload the page:"
-    plugin = next(
-        (
-            key
-            for key in dict((_json(file) or {}).get("disabledExtensions") or {})
-            if key == extension.name or key.startswith(f"{extension.name}:")
-        ),
-        extension.name,
-    )
+    plugin = next((key for key, off in _switched(file, extension.name).items() if off), extension.name)
     folder = file.parent.parent
     level = "user" if folder == server.config_paths[0] or server.prefix not in folder.parents else "sys_prefix"
-    if not server.program.exists():
+    if not server.program.exists() or isinstance(_disabled(file), list):  # a list is none of what the command can edit
         return f"Remove {plugin} from disabledExtensions in {file}, then reload the page.", ""
     line = inside if server.prefix == Path(sys.prefix) else terminal
     return said, line(server.program, "labextension", "enable", f"--level={level}", plugin)
