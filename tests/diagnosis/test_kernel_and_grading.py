@@ -50,6 +50,14 @@ def test_a_kernel_whose_program_or_image_is_gone_is_broken(tmp_path):
     assert look("lesson_kernel", environ | {"SCRATCH": str(tmp_path)})["lesson-kernel"]["state"] == "fine"
 
 
+def test_a_slow_import_is_not_taken_for_a_computer_that_cannot_grade(monkeypatch):
+    monkeypatch.setattr(grading, "_SECONDS", 0.2)
+    monkeypatch.setattr(grading, "_ISOLATION", "import time; time.sleep(20)")
+    found = grading.isolation()
+    assert found.state == "note" and "was not found out within 0.2 seconds" in found.sentence
+    assert "refuses" not in found.sentence and "Run biollm doctor again" in found.remedy
+
+
 def test_a_broken_kernel_is_mended_by_the_line_that_is_printed(tmp_path):
     environ = surroundings(tmp_path)
     spec(tmp_path, "/no/such/python", "-m", "ipykernel_launcher", "-f", "{connection_file}")
