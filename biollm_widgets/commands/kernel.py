@@ -12,6 +12,7 @@ import click
 
 from biollm_widgets.errors import InputError
 from biollm_widgets.kernels import vista
+from biollm_widgets.kernels.container import into
 from biollm_widgets.kernels.install import NAME, Installed, install
 from biollm_widgets.kernels.trial import BrokenSpec, Trial, names, spec_of, trial
 
@@ -116,7 +117,7 @@ def _pip(found: dict[str, Any], packages: list[str]) -> str:
     No registry has this package itself, and under its name anybody could put another there: a file stands for it.
     """
     if found["image"]:
-        start = ["apptainer", "exec", found["image"], "python3", "-m", "pip", "install", "--user"]
+        start = into(found["image"], "python3", "-m", "pip", "install", "--user")
     else:
         start = [found["executable"], "-m", "pip", "install"]
     line = shlex.join([*start, *(package for package in packages if package != OWN)])

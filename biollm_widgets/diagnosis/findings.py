@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
 from biollm_widgets import news
+from biollm_widgets.kernels import container
 from biollm_widgets.models.cache import shown as _with_home
 
 FINE, NOTE, BROKEN = "fine", "note", "broken"
@@ -85,6 +87,32 @@ def terminal(*words: Union[str, Path]) -> str:
     """A command line, quoted for a POSIX shell."""
     line = shlex.join(str(word) for word in words)
     return f"!{line}" if in_notebook() else line
+
+
+def inside(*words: Union[str, Path]) -> str:
+    """A command line for a program or a file that may be in this container alone: for its host, it leads there first.
+
+    Who types it has given `apptainer exec` once already; in a shell of the container, and in a cell, they are inside.
+    """
+    return _inside([str(word) for word in words])
+
+
+def biollm(*words: Union[str, Path]) -> str:
+    """The line that gives a command of `biollm`.
+
+    That word is known only where its environment is on the PATH, which a kernel's seldom is; a container's never is.
+    """
+    if not in_notebook() and not container.image():
+        return terminal("biollm", *words)
+    # The cache that was named with --env when this one was started is to be found by the next one, too.
+    return _inside([sys.executable, "-m", "biollm_widgets.cli", *map(str, words)], keep=("HF_HOME",))
+
+
+def _inside(words: list[str], keep: tuple[str, ...] = ()) -> str:
+    image = container.image()
+    if image and not in_notebook() and os.environ.get("APPTAINER_COMMAND") != "shell":
+        words = container.into(image, *words, keep=keep)
+    return terminal(*words)
 
 
 def variable(name: str, value: Union[str, Path]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from biollm_widgets.diagnosis import packages
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, shown, terminal
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, inside, shown, terminal
 from biollm_widgets.diagnosis.servers import Server, all_servers
 
 GROUP = "front end"
@@ -223,32 +223,35 @@ def disabled_in(server: Server, name: str) -> Optional[Path]:
     places += [folder / "labconfig" for folder in reversed(server.config_paths)]
     found: dict[str, Optional[Path]] = {}
     for place in places:
-        described = _json(place / "page_config.json") or {}
-        listed = described.get("disabledExtensions") or {}
-        if isinstance(listed, list):
-            listed = dict.fromkeys(listed, True)
-        for key, off in listed.items() if isinstance(listed, dict) else ():
-            if key == name or str(key).startswith(f"{name}:"):
-                found[key] = place / "page_config.json" if off else None
+        for key, off in _switched(place / "page_config.json", name).items():
+            found[key] = place / "page_config.json" if off else None
     return next((file for file in found.values() if file is not None), None)
+
+
+def _switched(file: Path, name: str) -> dict[str, Any]:
+    """What a `page_config.json` says of an extension and its plugins: each one's name, and whether it is off."""
+    listed = _disabled(file)
+    if isinstance(listed, list):  # those that are off, as before jupyterlab_server 2.10
+        listed = dict.fromkeys(map(str, listed), True)
+    if not isinstance(listed, dict):
+        return {}
+    return {key: off for key, off in listed.items() if key == name or key.startswith(f"{name}:")}
+
+
+def _disabled(file: Path) -> Any:
+    return (_json(file) or {}).get("disabledExtensions")
 
 
 def how_to_enable(server: Server, extension: Extension, file: Path) -> tuple[str, str]:
     """The remedy for an extension that `file` switches off."""
     said = "Switch it on, then reload the page:"
-    plugin = next(
-        (
-            key
-            for key in dict((_json(file) or {}).get("disabledExtensions") or {})
-            if key == extension.name or key.startswith(f"{extension.name}:")
-        ),
-        extension.name,
-    )
+    plugin = next((key for key, off in _switched(file, extension.name).items() if off), extension.name)
     folder = file.parent.parent
     level = "user" if folder == server.config_paths[0] or server.prefix not in folder.parents else "sys_prefix"
-    if not server.program.exists():
+    if not server.program.exists() or isinstance(_disabled(file), list):  # a list is none of what the command can edit
         return f"Remove {plugin} from disabledExtensions in {file}, then reload the page.", ""
-    return said, terminal(server.program, "labextension", "enable", f"--level={level}", plugin)
+    line = inside if server.prefix == Path(sys.prefix) else terminal
+    return said, line(server.program, "labextension", "enable", f"--level={level}", plugin)
 
 
 def _copy(source: Path, target: Path) -> str:
@@ -258,7 +261,7 @@ def _copy(source: Path, target: Path) -> str:
     line = terminal("mkdir", "-p", target.parent)
     if target.exists():
         line += " && " + terminal("rm", "-r", target).lstrip("!")
-    return line + " && " + terminal("cp", "-rL", source, target).lstrip("!")
+    return line + " && " + inside("cp", "-rL", source, target).lstrip("!")
 
 
 def _fits(version: str, wanted: str) -> bool:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Optional
 
-from biollm_widgets.diagnosis.findings import FINE, NOTE, Finding, shown, terminal
+from biollm_widgets.diagnosis.findings import FINE, NOTE, Finding, inside, shown
 from biollm_widgets.diagnosis.front_end import copies_of
 from biollm_widgets.diagnosis.servers import Server
 
@@ -87,7 +87,7 @@ def pages(server: Server) -> Iterator[Finding]:
         NOTE,
         f"{sentence}: {shown(file)} says so.",
         "Switch it on, then start JupyterLab again:",
-        terminal(
+        inside(
             *(sys.executable, "-m", "jupyter_server.extension.serverextension", "enable"),
             *("--sys-prefix" if own else "--user", FORMGRADER),
         ),
@@ -96,7 +96,7 @@ def pages(server: Server) -> Iterator[Finding]:
 
 def reinstall() -> str:
     """The line that brings what belongs to nbgrader outside its package."""
-    return terminal(sys.executable, "-m", "pip", "install", "--force-reinstall", "--no-deps", "nbgrader")
+    return inside(sys.executable, "-m", "pip", "install", "--force-reinstall", "--no-deps", "nbgrader")
 
 
 def enabled(server: Server, extension: str) -> tuple[bool, Optional[Path]]:
@@ -125,7 +125,15 @@ def isolation() -> Finding:
             command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL, errors="replace"
         )
     except subprocess.TimeoutExpired:
-        return _apart(f"no answer within {_SECONDS:g} seconds")
+        # Most of that is the import, slow on a disk that is asked for the first time: it tells nothing of grading.
+        return Finding(
+            "isolation-unseen",
+            GROUP,
+            NOTE,
+            f"Whether submissions can be kept apart here was not found out within {_SECONDS:g} seconds; "
+            "biollm grade looks for itself and says so where they cannot.",
+            "Run biollm doctor again: what took its time to load the first time is faster then.",
+        )
     verdict, _, rest = done.stdout.strip().partition(" ")
     if verdict == "can":
         return Finding("isolation", GROUP, FINE, f"notebooks kept apart by {rest}")

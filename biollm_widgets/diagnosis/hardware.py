@@ -13,6 +13,7 @@ from typing import Optional
 
 from biollm_widgets.diagnosis.findings import FINE, NOTE, Finding, how_set, variable
 from biollm_widgets.diagnosis.probing import ask
+from biollm_widgets.kernels import container
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.catalog import find
 
@@ -92,7 +93,7 @@ def gpu(cuda: Optional[str], torch: Optional[str]) -> Iterator[Finding]:
 def _without_gpu(cuda: Optional[str], torch: Optional[str]) -> Iterator[Finding]:
     cards = PROC / "driver" / "nvidia" / "gpus"
     if cards.is_dir() and any(cards.iterdir()):
-        inside = any(os.environ.get(f"{name}_CONTAINER") for name in ("APPTAINER", "SINGULARITY"))
+        inside = bool(container.image())
         why = "the container was started without --nv" if inside else "nvidia-smi does not answer"
         yield Finding(
             "gpu-hidden",

@@ -5,11 +5,23 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from typing import Optional
 from urllib.parse import urlsplit
 
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_set, unset, variable
+from biollm_widgets.diagnosis.findings import (
+    BROKEN,
+    FINE,
+    NOTE,
+    Finding,
+    how_set,
+    in_notebook,
+    inside,
+    shown,
+    unset,
+    variable,
+)
 from biollm_widgets.models import hub
 from biollm_widgets.models.catalog import CATALOG
 from biollm_widgets.models.hub import HubError
@@ -78,18 +90,34 @@ def ask_hub(endpoint: str) -> Finding:
         hub.listing(ASKED, timeout=SECONDS)
     except HubError as problem:
         token = bool(get_token())
-        if token and _answers_without_token():
-            return Finding(
-                "hub-token",
-                GROUP,
-                NOTE,
-                f"The hub answers{through}, but does not accept your token ({_whence()}), so it refuses every model.",
-                f"Make a new one at {endpoint}/settings/tokens, or go without it; {how_set()}:",
-                unset("HF_TOKEN") if os.environ.get("HF_TOKEN") else "hf auth logout",
-            )
+        # A hub that is silent with a token is so without: asked again, the time would be up before anything is said.
+        if token and not problem.unreached and _answers_without_token():
+            return _refused_token(endpoint, through)
         return _explained(problem, endpoint, proxy, through)
     logged_in = ", with a token that it accepts" if get_token() else ""
     return Finding("hub", GROUP, FINE, f"{urlsplit(endpoint).hostname} answers{through}{logged_in}")
+
+
+def _refused_token(endpoint: str, through: str) -> Finding:
+    from huggingface_hub import constants
+
+    # The first of them that is set counts, if there is more in it than blanks; else what a login kept in a file.
+    name = next((one for one in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(one)), "")
+    if name and os.environ[name].strip():
+        whence, how, command = name, how_set(), unset(name)
+    else:
+        # Not `hf auth logout`: older clients have no such program, and in a cell it is no Python.
+        code = "from huggingface_hub import logout; logout()"
+        whence, how = f"the one kept in {shown(constants.HF_TOKEN_PATH)}", "this forgets it for good"
+        command = code if in_notebook() else inside(sys.executable, "-c", code)
+    return Finding(
+        "hub-token",
+        GROUP,
+        NOTE,
+        f"The hub answers{through}, but does not accept your token ({whence}), so it refuses every model.",
+        f"Make a new one at {endpoint}/settings/tokens, or go without it; {how}:",
+        command,
+    )
 
 
 def _explained(problem: HubError, endpoint: str, proxy: Optional[tuple[str, str]], through: str) -> Finding:
@@ -176,10 +204,6 @@ def _answers_without_token() -> bool:
     except Exception:  # every way in which a network can fail
         return False
     return True
-
-
-def _whence() -> str:
-    return "HF_TOKEN" if os.environ.get("HF_TOKEN") else "the one that hf auth login kept"
 
 
 def _causes(problem: Optional[BaseException]) -> Iterator[BaseException]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from biollm_widgets.diagnosis import packages
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, shown, terminal
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, biollm, shown
+from biollm_widgets.kernels import container, vista
 
 GROUP = "kernel"
 NAME = "Day4-pt-251"
@@ -37,7 +41,7 @@ def look() -> Iterator[Finding]:
             NOTE,
             f"There is no kernel named {NAME}, which the lessons ask for: JupyterLab will ask you to choose one.",
             "Choose any Python that has this package, or make the kernel once:",
-            terminal("biollm", "kernel", "install"),
+            biollm("kernel", "install"),
         )
         return
     yield about(Path(folder))
@@ -45,25 +49,47 @@ def look() -> Iterator[Finding]:
 
 def about(folder: Path) -> Finding:
     """Whether what a spec names is there: its program and, for Apptainer, the image."""
-    import json
-    import os
-    import re
-
     try:
-        argv = json.loads((folder / "kernel.json").read_text(encoding="utf-8"))["argv"]
-        words = [str(word) for word in argv]
-        program = words[0]
+        argv = [str(word) for word in json.loads((folder / "kernel.json").read_text(encoding="utf-8"))["argv"]]
+        program = argv[0]
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return _broken(f"The kernel {NAME} in {shown(folder)} has a kernel.json that cannot be read.")
-    words = [os.path.expandvars(word) for word in words]
+    words = [os.path.expandvars(word.replace("{resource_dir}", str(folder))) for word in argv]
     if shutil.which(words[0]) is None:
+        if container.image():  # the server, which starts it, has another PATH and other disks
+            return _unseen(f"The kernel {NAME} in {shown(folder)} starts {program}, which")
         return _broken(f"The kernel {NAME} in {shown(folder)} starts {program}, which is not here.")
-    for word, written in zip(words[1:], argv[1:], strict=True):
-        if word.endswith(".sif") and not Path(word).is_file():
-            unset = re.search(r"\$\{?(\w+)", word)
-            why = f"{unset[1]} is not set" if unset else "it is not there"
-            return _broken(f"The kernel {NAME} runs the container {written}, and {why}.")
+    images = []
+    for written, word in zip(argv[1:], words[1:], strict=True):
+        if word == str(folder / vista.SCRIPT):  # the kernel of `biollm kernel install`
+            try:
+                images.append(vista.image_of(Path(word).read_text(encoding="utf-8")))
+            except (OSError, ValueError):
+                return _broken(f"The kernel {NAME} starts {shown(word)}, which cannot be read.")
+            if not os.environ.get("SCRATCH"):
+                return _broken(f"The kernel {NAME} runs the container {images[-1][0]}, and SCRATCH is not set.")
+        elif word.endswith(".sif"):
+            images.append((written, word))
+            if not Path(word).is_file() and (unset := re.search(r"\$\{?(\w+)", word)):
+                return _broken(f"The kernel {NAME} runs the container {written}, and {unset[1]} is not set.")
+    for written, image in images:
+        if not image or Path(image).is_file():
+            continue
+        if container.image():
+            return _unseen(f"The kernel {NAME} runs the container {written}, which")
+        return _broken(f"The kernel {NAME} runs the container {written}, and it is not there.")
     return Finding("lesson-kernel", GROUP, FINE, f"{NAME} in {shown(folder)}")
+
+
+def _unseen(which: str) -> Finding:
+    return Finding(
+        "lesson-kernel",
+        GROUP,
+        NOTE,
+        f"{which} cannot be seen from inside the container that biollm runs in.",
+        "Open a notebook with it: if it starts, nothing is to be done. If not, look for that file outside of the "
+        "container.",
+    )
 
 
 def _broken(sentence: str) -> Finding:
@@ -72,6 +98,6 @@ def _broken(sentence: str) -> Finding:
         GROUP,
         BROKEN,
         sentence,
-        "Look at what it would start, and make it anew:",
-        terminal("biollm", "kernel", "install"),
+        "Look at what it would start, and make it anew (the old one is kept beside it):",
+        biollm("kernel", "install", "--replace"),  # without it, what is there is left as it is
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from biollm_widgets.diagnosis import places
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, shown, terminal, variable
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, biollm, shown, terminal, variable
+from biollm_widgets.diagnosis.person import home
 from biollm_widgets.models import cache, local
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.catalog import CATALOG, Model
@@ -74,7 +74,7 @@ def one_model(model: Model) -> Iterator[Finding]:
                 NOTE,
                 f"The download of {model.name} broke off at {in_words(begun)}.",
                 "Go on with it:",
-                fetch(model.name),
+                biollm("fetch", model.name),
             )
         return
     damaged = cache.broken(where)
@@ -85,7 +85,7 @@ def one_model(model: Model) -> Iterator[Finding]:
             BROKEN,
             f"{model.name} is damaged in the cache: {damaged} is not whole.",
             "Fetch that file again:",
-            fetch(model.name),
+            biollm("fetch", model.name),
         )
         return
     extra = surplus(model, where)
@@ -138,7 +138,7 @@ def fits(missing: list[Model]) -> Finding:
             NOTE,
             f"{words}: the lessons use the small stand-ins. {in_words(needed)} needed, {in_words(free)} free.",
             "For the real ones, with a connection:",
-            fetch(*names),
+            biollm("fetch", *names),
         )
     larger = _larger(needed + HEADROOM)
     return Finding(
@@ -157,7 +157,7 @@ def _larger(needed: int) -> str:
     if places.scratch_there() and cache.free_bytes(Path(os.environ["SCRATCH"])) >= needed:
         return "$SCRATCH/cache"
     rooms = {}
-    for folder in (Path.home(), Path.cwd(), Path(tempfile.gettempdir())):
+    for folder in (home(), Path.cwd(), Path(tempfile.gettempdir())):
         try:
             rooms[str(folder / "huggingface")] = cache.free_bytes(folder)
         except OSError:
@@ -173,9 +173,3 @@ def _same_disk(disk: str, folder: Path) -> bool:
         return places.mount_of(disk).stat().st_dev == folder.stat().st_dev or disk == str(folder)
     except OSError:
         return False
-
-
-def fetch(*names: str) -> str:
-    """The line that fetches models."""
-    line = shlex.join(["biollm", "fetch", *names])
-    return f"!{line}" if in_notebook() else line

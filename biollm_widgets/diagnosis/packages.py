@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Optional
 
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, terminal
+from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, in_notebook, inside, terminal
 
 OWN = "biollm-widgets"
 GROUP = "packages"
@@ -118,7 +118,8 @@ def pip(*requirements: str, python: Optional[str] = None) -> str:
     if in_notebook() and python is None:
         quoted = [f'"{one}"' if any(mark in one for mark in "<>!=~ ;") else one for one in requirements]
         return " ".join(["%pip install", *options, *quoted])
-    return terminal(python or sys.executable, "-m", "pip", "install", *options, *requirements)
+    words = ["-m", "pip", "install", *options, *requirements]
+    return terminal(python, *words) if python else inside(sys.executable, *words)
 
 
 def _may_write_here() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import sys
@@ -12,8 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from biollm_widgets.diagnosis.findings import BROKEN, FINE, NOTE, Finding, how_set, shown, terminal, unset, variable
-from biollm_widgets.diagnosis.probing import ask
+from biollm_widgets.diagnosis.findings import (
+    BROKEN,
+    FINE,
+    NOTE,
+    Finding,
+    how_set,
+    in_notebook,
+    shown,
+    terminal,
+    unset,
+    variable,
+)
+from biollm_widgets.diagnosis.person import home, user
+from biollm_widgets.diagnosis.probing import ask_all
 from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.room import HEADROOM
@@ -24,6 +35,7 @@ SCRATCHES = Path("/scratch")
 _BLOCK = 65536  # bytes written to find out whether a quota lets anything be written
 _NUMBER = re.compile(r"\d+\*?")
 _NEARLY = 0.95  # of a quota
+_QUOTA_SECONDS = 2.0  # for all programs that are asked for quotas; a file server that is gone answers none of them
 
 
 def look() -> Iterator[Finding]:
@@ -69,9 +81,8 @@ def scratch() -> Finding:
 def _likely_scratch() -> Optional[str]:
     """The user's folder below /scratch, which TACC lays out as /scratch/<group>/<user>."""
     try:
-        user = getpass.getuser()
-        places = [SCRATCHES / user, *sorted(SCRATCHES.glob(f"*/{user}"))]
-    except (OSError, KeyError):
+        places = [SCRATCHES / user(), *sorted(SCRATCHES.glob(f"*/{user()}"))]
+    except OSError:
         return None
     return next((str(one) for one in places if one.is_dir()), None)
 
@@ -79,7 +90,7 @@ def _likely_scratch() -> Optional[str]:
 def hf_home() -> Finding:
     """HF_HOME: a full path, made of variables that are set."""
     value = os.environ.get("HF_HOME")
-    good = "$SCRATCH/cache" if scratch_there() else Path.home() / ".cache" / "huggingface"
+    good = "$SCRATCH/cache" if scratch_there() else home() / ".cache" / "huggingface"
     if not value:
         if on_tacc() and scratch_there():
             return Finding(
@@ -96,7 +107,7 @@ def hf_home() -> Finding:
         wrong = "holds a variable that nobody has filled in"
     elif "None" in Path(value).parts:
         wrong = "was made of a variable that was not set (str(None) is 'None')"
-    elif not Path(value).expanduser().is_absolute():
+    elif not _is_full(value):
         wrong = "is no full path, so it means another folder in each folder"
     elif value.rstrip("/") == "/cache" and not Path(value).is_dir():
         wrong = "was made of SCRATCH while that was not set"
@@ -110,6 +121,13 @@ def hf_home() -> Finding:
         f"Name one folder for good; {how_set()}:",
         variable("HF_HOME", good),
     )
+
+
+def _is_full(path: str) -> bool:
+    try:
+        return Path(path).expanduser().is_absolute()
+    except RuntimeError:  # nobody knows whose home is meant
+        return False
 
 
 @dataclass(frozen=True)
@@ -126,14 +144,13 @@ class Folder:
 
 def folders() -> list[Folder]:
     """What Jupyter, the models and matplotlib write to."""
-    home = Path.home()
     made = [
         Folder("cache", cache.root(), "the cache of models", "HF_HOME", NOTE, "huggingface"),
         Folder(
             "matplotlib",
             Path(
                 os.environ.get("MPLCONFIGDIR")
-                or Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "matplotlib"
+                or Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config") / "matplotlib"
             ),
             "matplotlib's settings",
             "MPLCONFIGDIR",
@@ -142,7 +159,7 @@ def folders() -> list[Folder]:
         ),
         Folder(
             "ipython",
-            Path(os.environ.get("IPYTHONDIR") or home / ".ipython"),
+            Path(os.environ.get("IPYTHONDIR") or home() / ".ipython"),
             "IPython's",
             "IPYTHONDIR",
             NOTE,
@@ -155,7 +172,7 @@ def folders() -> list[Folder]:
         made.insert(
             0, Folder("jupyter", Path(jupyter_data_dir()), "Jupyter's data", "JUPYTER_DATA_DIR", BROKEN, "jupyter")
         )
-    except ImportError:
+    except (ImportError, RuntimeError):  # not installed, or it finds no home folder to begin with
         pass
     return made
 
@@ -168,24 +185,31 @@ def writable() -> Iterator[Finding]:
         if problem is None:
             fine.append(one)
             continue
-        kept = _other_place()
+        remedy, command = _elsewhere(one)
         yield Finding(
             f"unwritable-{one.id}",
             GROUP,
             one.state,
             f"{shown(one.path)} cannot be written ({problem}); {one.what} go{'es' if one.id == 'cache' else ''} there.",
-            f"Name a folder that can be written; {how_set()}:",
-            variable(one.variable, kept / one.below),
+            remedy,
+            command,
         )
     if fine:
         yield Finding("writable", GROUP, FINE, f"{len(fine)} folders can be written")
 
 
-def _other_place() -> Path:
-    """A folder to propose: on $SCRATCH, else in the temporary folder, where everybody may write."""
+def _elsewhere(folder: Folder) -> tuple[str, str]:
+    """The remedy for a folder that cannot be written: words, and the line that names one on $SCRATCH or a new one."""
     if scratch_there() and os.access(os.environ["SCRATCH"], os.W_OK):
-        return Path(os.environ["SCRATCH"])
-    return Path(tempfile.gettempdir()) / f"{getpass.getuser()}-jupyter"
+        place = Path(os.environ["SCRATCH"]) / folder.below
+        return f"Name a folder that can be written; {how_set()}:", variable(folder.variable, place)
+    # Jupyter and IPython run what lies there. In the temporary folder, where everybody may write, whoever guesses a
+    # name can make it first; so it is made, for this person alone, when the line is run.
+    if in_notebook():
+        line = f"import os, tempfile; os.environ[{folder.variable!r}] = tempfile.mkdtemp()"
+        return f"Name a new folder, which lasts until the computer is started again; {how_set()}:", line
+    words = "Name a new folder, which lasts until the computer is started again; type this before Jupyter starts:"
+    return words, f'export {folder.variable}="$(mktemp -d)"'
 
 
 def why_not_writable(folder: Path) -> Optional[str]:
@@ -211,7 +235,7 @@ def why_not_writable(folder: Path) -> Optional[str]:
 def room() -> Iterator[Finding]:
     """Whether the folder of work and the home folder have room for a notebook that is saved."""
     seen = set()
-    for folder in (Path.home(), Path.cwd()):
+    for folder in (home(), Path.cwd()):
         try:
             device = folder.stat().st_dev
             free = cache.free_bytes(folder)
@@ -251,17 +275,19 @@ class Quota:
         return max(0, self.limit - self.used)
 
 
-def quotas(folder: Path) -> list[Quota]:
-    """What `lfs quota` says of the disk of a folder (Lustre), and `quota` of all disks that it knows."""
-    made = []
-    user = getpass.getuser()
-    if sys.platform != "win32":
+def quotas(*folders: Path) -> list[Quota]:
+    """What `lfs quota` says of the disks of folders (Lustre), and `quota` of all disks that it knows."""
+    if sys.platform == "win32":
+        return []
+    places: dict[int, Path] = {}  # by their disks, each of which is asked for once
+    for folder in folders:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
-        # Both count in blocks of 1,024 bytes (their manual pages).
-        made += parse_quota(ask(["lfs", "quota", "-u", user, str(folder)], 2) or "")
-        made += parse_quota(ask(["quota", "-w", "-u", user], 2) or "")
-    return made
+        places.setdefault(folder.stat().st_dev, folder)
+    # Both count in blocks of 1,024 bytes (their manual pages).
+    commands = [["lfs", "quota", "-u", user(), str(folder)] for folder in places.values()]
+    said = ask_all([*commands, ["quota", "-w", "-u", user()]], _QUOTA_SECONDS)
+    return [row for text in said for row in parse_quota(text or "")]
 
 
 def parse_quota(text: str) -> list[Quota]:
@@ -280,9 +306,7 @@ def parse_quota(text: str) -> list[Quota]:
 
 def quota() -> Iterator[Finding]:
     """Quotas that are nearly used up."""
-    seen: dict[str, Quota] = {}
-    for folder in (Path.home(), cache.root()):
-        seen |= {one.disk: one for one in quotas(folder)}
+    seen = {one.disk: one for one in quotas(home(), cache.root())}
     for one in seen.values():
         words = f"{in_words(one.used)} of your {in_words(one.limit)} on {one.disk} are used"
         if one.used < _NEARLY * one.limit:
@@ -306,4 +330,4 @@ def mount_of(disk: str) -> Path:
         rows = [line.split() for line in MOUNTS.read_text().splitlines()]
     except OSError:
         rows = []
-    return next((Path(row[1]) for row in rows if len(row) > 1 and row[0] == disk), Path.home())
+    return next((Path(row[1]) for row in rows if len(row) > 1 and row[0] == disk), home())

@@ -12,6 +12,7 @@ from biollm_widgets.diagnosis.findings import NOTE, Finding
 
 SECONDS = 4.5  # for all probes together, since they run side by side
 PROGRAM_SECONDS = 3.0  # for one program that a probe asks
+_GRACE = 0.5  # to start a program, and to end one that takes too long
 
 Probe = Callable[[], Iterable[Finding]]
 
@@ -27,20 +28,22 @@ def run_all(probes: Sequence[tuple[str, str, Probe]], seconds: float = SECONDS) 
         How long to wait for all of them. Threads that hang (a disk that is gone, a name server that is silent) are
         left behind; they end with the process.
     """
-    found: list[Optional[list[Finding]]] = [None] * len(probes)
+    # What was found before something went wrong, or before the time was up, is kept.
+    found: list[list[Finding]] = [[] for _ in probes]
+    unseen = [f"no answer within {seconds:g} seconds"] * len(probes)
 
-    def look(index: int, group: str, what: str, probe: Probe) -> None:
-        mine: list[Finding] = []
+    def look(index: int, probe: Probe) -> None:
         try:
-            for one in probe():  # what was found before something went wrong is kept
-                mine.append(one)
+            for one in probe():
+                found[index].append(one)
         except BaseException as problem:
-            mine.append(_unseen(group, what, _in_words(problem)))
-        found[index] = mine
+            unseen[index] = _in_words(problem)
+        else:
+            unseen[index] = ""
 
     threads = [
-        threading.Thread(target=look, args=(index, *probe), daemon=True, name=f"doctor: {probe[1]}")
-        for index, probe in enumerate(probes)
+        threading.Thread(target=look, args=(index, probe), daemon=True, name=f"doctor: {what}")
+        for index, (_, what, probe) in enumerate(probes)
     ]
     end = time.monotonic() + seconds
     for thread in threads:
@@ -48,8 +51,10 @@ def run_all(probes: Sequence[tuple[str, str, Probe]], seconds: float = SECONDS) 
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
     made: list[Finding] = []
-    for (group, what, _), mine in zip(probes, list(found), strict=True):
-        made += [_unseen(group, what, f"no answer within {seconds:g} seconds")] if mine is None else mine
+    for index, (group, what, _) in enumerate(probes):
+        because = unseen[index]  # read first: a probe that ends just now may not seem to have ended with less than all
+        made += found[index]
+        made += [_unseen(group, what, because)] if because else []
     return made
 
 
@@ -77,3 +82,20 @@ def ask(command: Sequence[str], seconds: float = PROGRAM_SECONDS) -> Optional[st
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def ask_all(commands: Sequence[Sequence[str]], seconds: float = PROGRAM_SECONDS) -> list[Optional[str]]:
+    """What each of several programs prints, as `ask` says it, in the time that one may take: they run side by side."""
+    said: list[Optional[str]] = [None] * len(commands)
+
+    def one(index: int) -> None:
+        said[index] = ask(commands[index], seconds)
+
+    # As daemons: a program that waits for a dead disk cannot even be ended, and neither could its thread.
+    threads = [threading.Thread(target=one, args=(index,), daemon=True) for index in range(len(commands))]
+    end = time.monotonic() + seconds + _GRACE
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    return list(said)

@@ -21,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Optional
 
+from biollm_widgets.diagnosis.person import home
 from biollm_widgets.diagnosis.probing import ask
 
 PROC = Path("/proc")
@@ -138,7 +139,7 @@ class Server:
 
     @property
     def _home(self) -> Path:
-        return Path(self.environ.get("HOME") or Path.home())
+        return Path(self.environ.get("HOME") or home())
 
     @property
     def _user_base(self) -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from biollm_widgets.errors import InputError
-from biollm_widgets.kernels import vista
+from biollm_widgets.kernels import container
 from biollm_widgets.kernels.own import private_kernel
 
 # What the lessons import, by the name that pip knows; biollm-widgets may also be a checkout on the path.
@@ -145,7 +145,7 @@ def cannot_start(name: str) -> str:
         spec = spec_of(name)
     except BrokenSpec as problem:
         return str(problem)
-    if spec is None or vista.own_container() or "kernel_provisioner" in spec.metadata:  # or on another computer
+    if spec is None or container.image() or "kernel_provisioner" in spec.metadata:  # or on another computer
         return ""
     program = str(spec.argv[0]).replace("{resource_dir}", spec.resource_dir) if spec.argv else ""
     if re.fullmatch(r"python(3(\.\d+)?)?", program):  # Jupyter takes the server's own Python for these

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from biollm_widgets.errors import InputError
+from biollm_widgets.kernels import container
 
 IMAGE = "pytorch-ml-container_0.4.sif"  # TACC's own, in $SCRATCH
 SCRIPT = "start.sh"
@@ -66,17 +68,12 @@ def on_vista() -> bool:
     return system == "vista" or socket.gethostname().lower().endswith(".vista.tacc.utexas.edu")
 
 
-def own_container() -> str:
-    """The image of the container that this process runs in; "" outside of one."""
-    return os.environ.get("APPTAINER_CONTAINER") or os.environ.get("SINGULARITY_CONTAINER") or ""
-
-
 def cannot_be_tried(argv: Sequence[str]) -> bool:
     """Whether a kernel starts a container and this process runs in one: there, no other can be started.
 
     On Vista the commands run in the container, and the Jupyter server that starts the kernel runs outside.
     """
-    if not own_container() or not argv:
+    if not container.image() or not argv:
         return False
     return Path(argv[0]).name in ("apptainer", "singularity") or list(argv) == kernel_argv()
 
@@ -99,14 +96,14 @@ def container_image(given: Optional[Path]) -> Path:
     if not Path(scratch).is_dir():
         raise InputError(f"SCRATCH is {scratch}, which is no folder; set it to one with room for the models.")
     image = (given or Path(scratch) / IMAGE).absolute()
-    if str(image) == own_container():  # it is there, even where its folder cannot be seen from inside
+    if str(image) == container.image():  # it is there, even where its folder cannot be seen from inside
         return image
     if not image.is_file():
         advice = "check the name" if given else "copy TACC's image there, or name another one with --image FILE"
         raise InputError(f"There is no image at {image}; {advice}.")
     if not os.access(image, os.R_OK):
         raise InputError(f"The image {image} cannot be read by you; ask its owner for the right to read it.")
-    if not own_container() and shutil.which("apptainer") is None:
+    if not container.image() and shutil.which("apptainer") is None:
         raise InputError(
             f"There is no apptainer here; load it with `{LOAD}` (Vista has it on compute nodes: start one with "
             "idev), then give the command again."
@@ -118,6 +115,20 @@ def start_script(name: str, image: Optional[Path]) -> str:
     """The text of the script; without an image of one's own it looks for TACC's in $SCRATCH whenever it starts."""
     where = shlex.quote(str(image.absolute())) if image else f'"$SCRATCH/{IMAGE}"'
     return _START.format(name=name, image=where, load=LOAD, module=MODULE)
+
+
+def image_of(script: str) -> tuple[str, str]:
+    """The image that a script of `start_script` runs, as it is written there and with $SCRATCH filled in.
+
+    Both are empty where the text names none.
+    """
+    told = re.search(r"^image=(.+)$", script, re.MULTILINE)
+    try:
+        [written] = shlex.split(told[1]) if told else [""]
+    except ValueError:  # no words of a shell, or several
+        return "", ""
+    own = told is not None and not told[1].startswith('"')  # a name in single quotes means what it says
+    return written, written if own else os.path.expandvars(written)
 
 
 def kernel_argv() -> list[str]:

@@ -21,6 +21,7 @@ print(json.dumps([one.as_dict() for one in room.look()]))
 def surroundings(home: Path, **more: Any) -> dict[str, str]:
     """Environment variables in which nothing of the person who runs the tests is found."""
     names = ("JUPYTER", "IPYTHON", "HF_", "HUGGING", "SCRATCH", "TACC", "BIOLLM", "TRANSFORMERS", "XDG", "MPL", "OMP")
+    names += ("APPTAINER", "SINGULARITY")
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from biollm_widgets.diagnosis import front_end
 from biollm_widgets.diagnosis.servers import Server, prefix_of
 
 from .rooms import look, shell, surroundings
@@ -171,6 +172,26 @@ def test_an_extension_that_page_config_switches_off_is_switched_on_again(key, tm
     assert "switched off in ~/.jupyter/labconfig/page_config.json" in found["sentence"]
     shell(found["command"], environ)
     assert "front-end-anywidget-disabled" not in look("front_end", environ)
+
+
+@pytest.mark.parametrize("key", ["anywidget", "anywidget:plugin"])
+def test_a_list_of_what_is_switched_off_is_read_and_its_file_is_named_since_no_command_edits_it(key, tmp_path):
+    environ = {"HOME": str(tmp_path), "PYTHONNOUSERSITE": "1"}
+    server = Server(tmp_path / "env", "the server", environ)
+    server.program.parent.mkdir(parents=True)
+    server.program.write_text("")
+    file = tmp_path / ".jupyter" / "labconfig" / "page_config.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"disabledExtensions": ["other", key]}))
+    [anywidget] = [one for one in front_end.wanted() if one.name == "anywidget"]
+    assert front_end.disabled_in(server, "anywidget") == file
+    # "jupyter labextension enable" stops with: 'list' object has no attribute 'get'
+    remedy, command = front_end.how_to_enable(server, anywidget, file)
+    assert remedy == f"Remove {key} from disabledExtensions in {file}, then reload the page." and command == ""
+    file.write_text(json.dumps({"disabledExtensions": {"anywidget:on": False, key: True}}))
+    assert front_end.how_to_enable(server, anywidget, file)[1].endswith(f" {key}")
+    file.write_text(json.dumps({"disabledExtensions": "anywidget"}))
+    assert front_end.disabled_in(server, "anywidget") is None
 
 
 def wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> None:

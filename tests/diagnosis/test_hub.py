@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from biollm_widgets.diagnosis import findings
+from biollm_widgets.diagnosis import hub as room
 from biollm_widgets.diagnosis.hub import without_password
 from biollm_widgets.models.catalog import EMBEDDED
+from biollm_widgets.models.hub import HubError
 from tests.hub import Hub, Proxy, Server, _HubHandler
 
 from .rooms import look, surroundings
@@ -95,6 +97,17 @@ def test_a_silent_hub_costs_a_few_seconds_at_most(home, hub):
     assert found["state"] == "note" and "does not answer" in found["sentence"]
 
 
+def test_a_silent_hub_is_asked_once_with_a_token_too(monkeypatch):
+    def silent(*_, **__):
+        raise HubError("x", "the hub does not answer", "wait", passing=True, unreached="silent")
+
+    monkeypatch.setenv("HF_TOKEN", "hf_mine")
+    monkeypatch.setattr(room.hub, "listing", silent)
+    monkeypatch.setattr(room, "_answers_without_token", lambda: pytest.fail("It was asked again."))
+    found = room.ask_hub("http://hub.example")
+    assert found.id == "hub" and "the hub does not answer" in found.sentence
+
+
 def test_a_proxy_where_nothing_listens_is_named_without_its_password(home, hub):
     proxy = f"http://ann:secret@127.0.0.1:{free_port()}"
     environ = surroundings(home, HF_ENDPOINT=hub.url, HTTP_PROXY=proxy)
@@ -141,22 +154,39 @@ def test_a_bad_token_is_told_from_an_unknown_model_and_the_line_forgets_it(home)
         assert good["sentence"] == "127.0.0.1 answers, with a token that it accepts"
 
 
-def test_a_token_kept_in_a_file_is_forgotten_by_its_own_line(home):
-    from huggingface_hub import __version__ as version
-
-    if int(version.partition(".")[0]) < 1:
-        pytest.skip("This client has no command hf.")
+def test_a_bad_token_in_the_older_variable_is_blamed_on_that_one(home):
     with Guarded({DNA: EMBEDDED / "dna"}) as hub:
-        environ = surroundings(home, HF_ENDPOINT=hub.url)
+        environ = surroundings(home, HF_ENDPOINT=hub.url, HUGGING_FACE_HUB_TOKEN="hf_old")
+        found = look("hub", environ)["hub-token"]
+        assert "does not accept your token (HUGGING_FACE_HUB_TOKEN)" in found["sentence"]
+        assert found["command"] == "unset HUGGING_FACE_HUB_TOKEN"
+        assert look("hub", environ, found["command"])["hub"]["state"] == "fine"
+
+
+@pytest.mark.parametrize("blank", [{}, {"HF_TOKEN": " "}])
+def test_a_token_kept_in_a_file_is_forgotten_by_its_own_line(home, blank):
+    with Guarded({DNA: EMBEDDED / "dna"}) as hub:
+        environ = surroundings(home, HF_ENDPOINT=hub.url, **blank)
         kept = home / ".cache" / "huggingface" / "token"
         kept.parent.mkdir(parents=True)
         kept.write_text("hf_old")
         found = look("hub", environ)["hub-token"]
-        assert "the one that hf auth login kept" in found["sentence"]
-        import sys
-
-        environ["PATH"] += f":{Path(sys.executable).parent}"
+        assert "does not accept your token (the one kept in ~/.cache/huggingface/token)" in found["sentence"]
+        assert "bashrc" not in found["remedy"]  # it is typed once
         assert look("hub", environ, found["command"])["hub"]["state"] == "fine"
+        assert not kept.exists()
+
+
+def test_in_a_cell_a_kept_token_is_forgotten_by_a_line_of_python(home, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(findings, "_in_notebook", True)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.delenv("HUGGING_FACE_HUB_TOKEN", raising=False)
+    called = []
+    monkeypatch.setattr(huggingface_hub, "logout", lambda: called.append(1), raising=False)
+    exec(room._refused_token("http://hub.example", "").command)
+    assert called == [1]
 
 
 def test_a_certificate_that_is_not_trusted_is_told_and_trusted_when_it_is_named(home, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from biollm_widgets.cli import VERBS
 from biollm_widgets.diagnosis import grading
+from biollm_widgets.kernels import vista
 
 from .rooms import look, shell, surroundings
 from .test_front_end import lent_environment
@@ -47,6 +48,57 @@ def test_a_kernel_whose_program_or_image_is_gone_is_broken(tmp_path):
     assert found["state"] == "broken" and "SCRATCH is not set" in found["sentence"]
     (tmp_path / "pytorch-ml-container_0.4.sif").write_text("")
     assert look("lesson_kernel", environ | {"SCRATCH": str(tmp_path)})["lesson-kernel"]["state"] == "fine"
+
+
+def test_a_slow_import_is_not_taken_for_a_computer_that_cannot_grade(monkeypatch):
+    monkeypatch.setattr(grading, "_SECONDS", 0.2)
+    monkeypatch.setattr(grading, "_ISOLATION", "import time; time.sleep(20)")
+    found = grading.isolation()
+    assert found.state == "note" and "was not found out within 0.2 seconds" in found.sentence
+    assert "refuses" not in found.sentence and "Run biollm doctor again" in found.remedy
+
+
+def test_a_broken_kernel_is_mended_by_the_line_that_is_printed(tmp_path):
+    environ = surroundings(tmp_path)
+    spec(tmp_path, "/no/such/python", "-m", "ipykernel_launcher", "-f", "{connection_file}")
+    found = look("lesson_kernel", environ)["lesson-kernel"]
+    assert (found["state"], found["command"]) == ("broken", "biollm kernel install --replace")
+    shell(found["command"], environ)
+    assert look("lesson_kernel", environ)["lesson-kernel"]["state"] == "fine"
+
+
+def test_inside_a_container_a_program_that_only_the_host_has_is_not_called_broken(tmp_path):
+    spec(tmp_path, "apptainer", "exec", "/some/image.sif", "python3")
+    for name in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"):
+        found = look("lesson_kernel", surroundings(tmp_path, **{name: "/some/image.sif"}))["lesson-kernel"]
+        assert found["state"] == "note" and "cannot be seen from inside the container" in found["sentence"]
+        assert "Open a notebook with it" in found["remedy"] and found["command"] is None
+    found = look("lesson_kernel", surroundings(tmp_path))["lesson-kernel"]
+    assert found["state"] == "broken" and "starts apptainer, which is not here" in found["sentence"]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_image_of_the_kernel_that_biollm_writes_is_read_from_its_script(tmp_path, own):
+    environ = surroundings(tmp_path, SCRATCH=tmp_path)
+    folder = spec(tmp_path, *vista.kernel_argv())
+    image = tmp_path / ("it's my $own.sif" if own else vista.IMAGE)
+    (folder / vista.SCRIPT).write_text(vista.start_script("Day4-pt-251", image if own else None))
+    image.write_text("")
+    assert look("lesson_kernel", environ)["lesson-kernel"]["state"] == "fine"
+    image.unlink()
+    found = look("lesson_kernel", environ)["lesson-kernel"]
+    assert found["state"] == "broken" and f"{image.name}, and it is not there" in found["sentence"]
+    found = look("lesson_kernel", environ | {"APPTAINER_CONTAINER": "/another.sif"})["lesson-kernel"]
+    assert found["state"] == "note" and "cannot be seen from inside the container" in found["sentence"]
+
+
+def test_the_kernel_that_biollm_writes_is_broken_without_its_script_or_without_scratch(tmp_path):
+    folder = spec(tmp_path, *vista.kernel_argv())
+    found = look("lesson_kernel", surroundings(tmp_path))["lesson-kernel"]
+    assert found["state"] == "broken" and "/Day4-pt-251/start.sh, which cannot be read" in found["sentence"]
+    (folder / vista.SCRIPT).write_text(vista.start_script("Day4-pt-251", None))
+    found = look("lesson_kernel", surroundings(tmp_path))["lesson-kernel"]
+    assert found["state"] == "broken" and "SCRATCH is not set" in found["sentence"]
 
 
 def test_a_kernel_json_that_is_none_is_broken(tmp_path):

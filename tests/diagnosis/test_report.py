@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -180,7 +181,8 @@ def test_in_a_kernel_it_knows_that_it_is_in_one_and_shows_itself(tmp_path):
         )
         data = next(one["data"] for one in shown if "data" in one)
         assert data["text/html"].startswith("<div") and "%env OMP_NUM_THREADS=" in data["text/plain"]
-        assert "!biollm fetch DNABERT-2 ProtGPT2" in data["text/plain"]
+        line = shlex.join([sys.executable, "-m", "biollm_widgets.cli", "fetch", "DNABERT-2", "ProtGPT2"])
+        assert f"!{line}" in data["text/plain"]  # no activated environment: biollm need not be on the PATH
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
