@@ -35,6 +35,8 @@ TOKENIZER_FILES = (
     "spiece.model",
 )
 PART = ".incomplete"  # the ending of a blob that has not arrived whole, as the hub's client has it
+# What reading the header of a safetensors file may raise where it is damaged; an empty file is a struct.error.
+NO_HEADER = (OSError, ValueError, KeyError, TypeError, struct.error)
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _CHUNK = 1 << 20
 
@@ -130,9 +132,9 @@ def broken(folder: Path) -> Optional[str]:
                 whole = file.stat().st_size == _header_length(file) + max(ends, default=0)
             else:
                 with file.open("rb") as opened:
-                    zipped = opened.read(2) == b"PK"
-                whole = not zipped or zipfile.is_zipfile(file)
-        except (OSError, ValueError, KeyError, TypeError, struct.error):
+                    start = opened.read(2)
+                whole = bool(start) and (start != b"PK" or zipfile.is_zipfile(file))
+        except NO_HEADER:
             whole = False
         if not whole:
             return file.name

@@ -72,8 +72,9 @@ def locate(
     Raises
     ------
     InputError
-        When the folder is missing or holds no model, the source is none of the three, or the model can be had
-        nowhere (it names what was tried). A download that fails in the middle ends here as well, or in the stand-in.
+        When the folder is missing, holds no model or holds weights that are cut off, the source is none of the three,
+        or the model can be had nowhere (it names what was tried). A download that fails in the middle ends here as
+        well, or in the stand-in.
     """
     if isinstance(name, ModelPath):
         return name
@@ -90,7 +91,10 @@ def locate(
         for model in CATALOG:
             if model.stand_in is not None and folder.resolve() == model.stand_in.resolve():
                 return _stand_in(model, asked, "named by its folder")
-        said = f"{asked}: {_what(_with_config(folder), None, weights)}, from this folder."
+        _with_config(folder)
+        if weights and (damaged := cache.broken(folder)) is not None:
+            raise _damaged(folder / damaged)
+        said = f"{asked}: {_what(folder, None, weights)}, from this folder."
         return _say(ModelPath(str(folder), asked, "folder", said))
     if not is_name(asked):
         raise InputError(f"There is no folder {asked}; give a folder with a config.json, or a model's id on the hub.")
@@ -146,12 +150,21 @@ def _say(path: ModelPath) -> ModelPath:
     return path
 
 
-def _with_config(folder: Path) -> Path:
+def _with_config(folder: Path) -> None:
     if not (folder / cache.CONFIG).is_file():
         raise InputError(
             f"The folder {folder} holds no model (no config.json); name the folder that save_pretrained wrote."
         )
-    return folder
+
+
+def _damaged(file: Path) -> InputError:
+    """The sentence on weights in a person's own folder, which no `biollm fetch` mends."""
+    if not os.access(file, os.R_OK):
+        return InputError(f"{file.name} in the folder {file.parent} cannot be read by you; name another folder.")
+    return InputError(
+        f"{file.name} in the folder {file.parent} is damaged ({in_words(file.stat().st_size)}; did the disk fill up "
+        "while it was written?); save the model again, or name another folder."
+    )
 
 
 def _what(folder: Path, entry: Optional[Model], weights: bool) -> str:
@@ -165,7 +178,7 @@ def _measure(folder: Path, parameters: Optional[int]) -> str:
         return "no weights yet"
     try:
         parameters = cache.parameters_of(folder) or parameters
-    except (OSError, ValueError, KeyError):  # whoever loads it will say what is wrong with it
+    except cache.NO_HEADER:  # whoever loads it will say what is wrong with it
         parameters = None
     count = "" if parameters is None else f"{count_in_words(parameters)} parameters, "
     return f"{count}{in_words(sum(file.stat().st_size for file in files))}"

@@ -177,3 +177,22 @@ def test_what_cannot_be_found_is_one_sentence(name, sentence):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no model \(no config.json\)"):
         locate(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_folder_whose_weights_are_empty_is_a_sentence(tmp_path, name):
+    """As a disk leaves it that filled up during `save_pretrained`."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).touch()
+    with pytest.raises(
+        InputError, match=rf"^{name} in the folder .* is damaged \(0 bytes; .*; save the model again, or"
+    ):
+        locate(tmp_path)
+    assert locate(tmp_path, weights=False).source == "folder"  # its tokenizer may be whole
+
+
+def test_a_folder_whose_weights_are_cut_off_is_a_sentence(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(safetensors(7)[:-1])
+    with pytest.raises(InputError, match=r"^model.safetensors in the folder .* is damaged"):
+        locate(tmp_path)
