@@ -259,7 +259,7 @@ class _Job:
             self.troubles.append(str(problem))
             plans = []
         if plans and not self.describe():
-            return
+            plans = []  # what is there already is reported all the same
         self._announce([one for _, one in plans if one.missing or one.size is None])
         for item, one in plans:
             try:
@@ -280,7 +280,8 @@ class _Job:
         try:
             sharing.describe(self.shared, self.command, version("biollm-widgets"))
         except InputError as problem:
-            self.troubles.append(str(problem))
+            if str(problem) not in self.troubles:  # it is written twice: before the first byte and after the last
+                self.troubles.append(str(problem))
             return False
         return True
 
