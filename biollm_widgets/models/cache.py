@@ -57,14 +57,15 @@ def snapshot(name: str, weights: bool = True, at: Optional[Path] = None) -> Opti
     """The newest snapshot in the cache that holds the model (or, without `weights`, its tokenizer); None without one.
 
     The commit of `refs/main` goes first. Where that one holds only a part, as after a tokenizer was asked for alone,
-    an older snapshot that holds all is taken.
+    an older snapshot that holds all is taken. Weights without a tokenizer are taken last of all.
     """
     base = model_folder(name, at)
     try:
         found = sorted((base / "snapshots").iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
         main = (base / "refs" / "main").read_text().strip() if (base / "refs" / "main").is_file() else ""
         found.sort(key=lambda folder: folder.name != main)
-        return next((folder for folder in found if holds(folder, weights)), None)
+        fitting = [folder for folder in found if holds(folder, weights)]
+        return next((folder for folder in fitting if holds(folder, weights=False)), next(iter(fitting), None))
     except OSError:  # no such model, or a cache that this person may not read
         return None
 

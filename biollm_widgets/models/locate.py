@@ -13,7 +13,7 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.models import cache, local
 from biollm_widgets.models.cache import count_in_words, in_words
 from biollm_widgets.models.catalog import CATALOG, Model, find, stand_ins
-from biollm_widgets.models.fetch import fetch
+from biollm_widgets.models.fetch import complete, fetch
 from biollm_widgets.models.hub import HubError, is_name
 
 SOURCES = ("auto", "hub", "embedded")
@@ -67,7 +67,8 @@ def locate(
     Returns
     -------
     ModelPath
-        A folder that `from_pretrained` takes, with `.source` and `.said`. Nothing is left to download.
+        A folder that `from_pretrained` takes, with `.source` and `.said`. Nothing is left to download. Only where the
+        cache has a model without its tokenizer and the hub does not give it, it is missing, and `.said` says so.
 
     Raises
     ------
@@ -110,6 +111,8 @@ def locate(
     known = asked if entry is None else entry.id
     here = local.find(known, weights)
     damaged = here.damaged
+    if here.copy is not None and not here.copy.reads_text:  # never so without weights
+        return _completed(known, asked, entry, here.copy)
     if here.copy is not None:
         said = f"{known}: {_what(here.copy.path, entry, weights)}, from {here.copy.where}."
         return _say(ModelPath(str(here.copy.path), asked, "cache" if here.copy.shared is None else "shared", said))
@@ -124,6 +127,24 @@ def locate(
         because = problem.because if damaged is None else f"{damaged} in the local cache is damaged, {problem.because}"
         return _stand_in(entry, asked, because)
     return _say(ModelPath(str(got.path), asked, "hub", f"{known}: {_what(got.path, entry, weights)}, from the hub."))
+
+
+def _completed(known: str, asked: str, entry: Optional[Model], copy: local.Copy) -> ModelPath:
+    """A copy that has the weights alone, with its tokenizer from the hub, or as it is where the hub gives none.
+
+    Then it is not the stand-in: whoever only loads the model has what was asked for.
+    """
+    lacking = "without a tokenizer: the hub has none of it"
+    try:
+        if (got := complete(known, copy.path)) is not None:
+            # The hub's newest commit may be another one, with weights of its own.
+            where = f"{copy.where}, and its tokenizer from the hub" if got.path == copy.path else "the hub"
+            said = f"{known}: {_what(got.path, entry, True)}, from {where}."
+            return _say(ModelPath(str(got.path), asked, "hub", said))
+    except HubError as problem:
+        lacking = f"without its tokenizer: {problem.because}; biollm fetch {known} gets it when the hub answers"
+    said = f"{known}: {_what(copy.path, entry, True)}, from {copy.where}, {lacking}."
+    return _say(ModelPath(str(copy.path), asked, "cache" if copy.shared is None else "shared", said))
 
 
 def _known_to_transformers() -> None:
