@@ -18,13 +18,14 @@ from biollm_widgets.models import cache, local, places, sharing
 from biollm_widgets.models.cache import count_in_words, in_words, shown
 from biollm_widgets.models.catalog import CATALOG, find, require
 from biollm_widgets.models.download import Count
-from biollm_widgets.models.fetch import Plan, carry_out, plan
+from biollm_widgets.models.fetch import Plan, carry_out, plan, unchecked
 from biollm_widgets.models.fetch import kept as listing_kept
 from biollm_widgets.models.hub import HubError, is_name
 from biollm_widgets.models.places import VARIABLE, Place, Shared
 from biollm_widgets.models.room import Need, announce, announce_all, listed, room
 
 ALL = "all"
+NO_LINKS = "They are plain files, where links of the cache would name their hashes"
 
 
 @click.command("fetch", context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,8 +40,9 @@ def command(names: tuple[str, ...], folder: Optional[str], as_json: bool) -> int
 
     One weight format a model, and every file checked. What is needed and what is free is said before the first byte.
     A download that was stopped goes on where it was. What is there already is checked against its hash, which needs
-    no network; a damaged file is fetched again. HF_HOME says where the cache is, HF_TOKEN lets into models that want a
-    login.
+    no network (only where the cache has no links, as after cp -rL, is the hub asked for the hashes); a damaged file is
+    fetched again, and so is a tokenizer that is missing. HF_HOME says where the cache is, HF_TOKEN lets into models
+    that want a login.
 
     For a class: fetch once with --shared into a folder that learners can get to. They set BIOLLM_SHARED_CACHE to that
     folder and read from it; nothing is written there. Where it lacks something, their own cache and the hub follow.
@@ -101,22 +103,33 @@ class _Model:
         self.asked, self.name = asked, asked if entry is None else entry.id
         self.place = places.own() if shared is None else shared.place(shared.hub)
         self.target = shared
+        self.damaged: list[str] = []
+        # A copy that is to be completed with its tokenizer, and one of which no hash is known here.
+        self.partial: Optional[Path] = None
+        self.unknown: Optional[Path] = None
 
     def there(self) -> Optional[dict[str, Any]]:
-        """A report on a copy that is here and whole, of which every byte was read."""
+        """A report on a copy that is here and whole, of which every byte was read; a class's may be unchecked."""
         if self.target is None:
             copies = local.copies(self.name)
         else:
             snapshot = cache.snapshot(self.name, at=self.place.folder)
             copies = [] if snapshot is None else [local.Copy(snapshot, self.target)]
-        self.damaged: list[str] = []
         for copy in copies:
             damaged = _damaged(copy)
-            if not damaged:
-                return self.report(copy.path, copy.shared)
-            if copy.shared is not None and self.target is None:
-                places.tell(local.passed_over(self.name, copy, damaged[0]))
+            mine = copy.shared is None or self.target is not None
+            if not mine and (damaged or not copy.reads_text):
+                places.tell(local.passed_over(self.name, copy, damaged[0] if damaged else None))
                 continue
+            if not damaged and copy.reads_text:
+                if not unchecked(copy.path):
+                    return self.report(copy.path, copy.shared)
+                if copy.shared is not None and self.target is None:
+                    advice = f"whoever made it checks it with biollm fetch --shared {copy.shared.folder}"
+                    return self.report(copy.path, copy.shared, because=f"{NO_LINKS}; {advice}.")
+                self.unknown = copy.path
+            elif not damaged:
+                self.partial = copy.path
             self.damaged = damaged
             break  # mended, even where the class has a whole one: it may be the copy that counts
         for file in self.damaged:
@@ -124,21 +137,42 @@ class _Model:
         return None
 
     def plan(self) -> Plan:
+        like = self.partial or self.unknown
         try:
-            return plan(self.name, place=self.place)
+            planned = plan(self.name, place=self.place, like=like)
         except HubError as problem:
             # What the instructor has already can be shared without a connection.
             kept = listing_kept(self.name) if problem.unreached and self.target is not None else None
             if kept is None:
                 raise self.trouble(problem) from problem
-            return plan(self.name, place=self.place, found=kept)
+            planned = plan(self.name, place=self.place, found=kept, like=like)
+        if self.unknown is not None and planned.listing.commit != self.unknown.name:
+            # Nobody who has a model waits for gigabytes of another commit, only to have it checked.
+            remedy = f"for a checked one, remove {shown(self.unknown)} and give the same command again"
+            raise HubError(self.name, "the hub has another commit of it by now", remedy)
+        if self.partial is not None and any(file.name in cache.TOKENIZER_FILES for file in planned.files):
+            click.echo(f"{self.asked}: its tokenizer is not in the cache; it is fetched.", err=True)
+        return planned
+
+    def as_it_is(self, problem: HubError) -> Optional[dict[str, Any]]:
+        """A report on a copy that is here, of which the hub does not give the hashes; None without one."""
+        if self.unknown is None:
+            return None
+        remedy = problem.remedy.removesuffix(", or give a folder")
+        if problem.unreached:
+            remedy += " and give the same command again to have them compared with the hub's"
+        return self.report(self.unknown, self.target, because=f"{NO_LINKS}, and {problem.because}; {remedy}.")
 
     def trouble(self, problem: HubError) -> HubError:
         """A reason why the hub gives nothing, as a sentence on this model."""
         state = f"is not in {self.place.words}"
         if self.damaged:
             state = f"is damaged in {self.place.words} ({', '.join(self.damaged)})"
-        unreached = "" if self.damaged else problem.unreached
+        elif self.partial is not None:
+            state = f"is in {self.place.words} without its tokenizer"
+        elif self.unknown is not None:
+            state = f"is in {self.place.words} unchecked"
+        unreached = "" if self.damaged or self.partial else problem.unreached
         return HubError(self.name, problem.because, problem.remedy, state=state, unreached=unreached)
 
     def fetch(self, planned: Any) -> dict[str, Any]:
@@ -149,8 +183,15 @@ class _Model:
         return self.report(got.path, self.target, got.downloaded, got.resumed, got.copied)
 
     def report(
-        self, path: Path, shared: Optional[Shared], downloaded: int = 0, resumed: int = 0, copied: int = 0
+        self,
+        path: Path,
+        shared: Optional[Shared],
+        downloaded: int = 0,
+        resumed: int = 0,
+        copied: int = 0,
+        because: Optional[str] = None,
     ) -> dict[str, Any]:
+        """What is here; `because` is the sentence on why its files could not be checked, and what to do."""
         entry = find(self.name)
         return {
             "name": self.name,
@@ -163,6 +204,8 @@ class _Model:
             "resumed_bytes": resumed,
             "copied_bytes": copied,
             "already_here": downloaded == 0 and copied == 0,
+            "checked": because is None,
+            "unchecked": because,
         }
 
 
@@ -259,7 +302,7 @@ class _Job:
             self.troubles.append(str(problem))
             plans = []
         if plans and not self.describe():
-            return
+            plans = []  # what is there already is reported all the same
         self._announce([one for _, one in plans if one.missing or one.size is None])
         for item, one in plans:
             try:
@@ -280,25 +323,31 @@ class _Job:
         try:
             sharing.describe(self.shared, self.command, version("biollm-widgets"))
         except InputError as problem:
-            self.troubles.append(str(problem))
+            if str(problem) not in self.troubles:  # it is written twice: before the first byte and after the last
+                self.troubles.append(str(problem))
             return False
         return True
 
     def _planned(self, names: Sequence[str], reports: dict[str, dict[str, Any]]) -> list[tuple[Item, Need]]:
         plans: list[tuple[Item, Need]] = []
         unreached: list[HubError] = []
+        silent: Optional[HubError] = None
+        item: Optional[Item] = None
         for name in names:
             try:
                 item = _Data(self.shared) if name == NAME else _Model(name, self.shared)
                 if (report := item.there()) is not None:
                     reports[item.name] = report
                     continue
-                silent = next((one for one in unreached if one.name != NAME), None)
                 if silent is not None and isinstance(item, _Model) and self.shared is None:
                     raise item.trouble(silent)  # nobody waits for a silent hub twice
                 plans.append((item, item.plan()))
             except HubError as problem:
-                if problem.unreached:
+                if problem.unreached and isinstance(item, _Model):
+                    silent = problem
+                if isinstance(item, _Model) and (here := item.as_it_is(problem)) is not None:
+                    reports[item.name] = here
+                elif problem.unreached:
                     unreached.append(problem)
                 else:
                     self.troubles.append(str(problem))
@@ -381,9 +430,13 @@ def _sentence(entry: dict[str, Any]) -> str:
             what = f"{count_in_words(entry['parameters'])} parameters, {what}"
         where = Path(entry["path"]).parents[2]
     how = "was here already, whole and checked" if entry["already_here"] else "is here, whole and checked"
+    because = entry.get("unchecked")
+    if because:
+        how = "is here already; its files could not be checked"
     if entry["resumed_bytes"]:
         how += f" ({in_words(entry['resumed_bytes'])} of it from an earlier, broken download)"
     if entry["copied_bytes"]:
         how += f" ({in_words(entry['copied_bytes'])} of it copied from another cache on this computer)"
     cache_of = "the class's cache at " if entry["cache"] == "shared" else ""
-    return f"{entry['name']} {how}: {what}, in {cache_of}{shown(where)}"
+    said = f"{entry['name']} {how}: {what}, in {cache_of}{shown(where)}"
+    return f"{said}. {because}" if because else said

@@ -53,11 +53,15 @@ def _entry(model: Model) -> dict[str, Any]:
 
 
 def _local(model: Model) -> dict[str, Any]:
-    """What there is of a model: `state` is "whole", "damaged", "tokenizer", "begun" or "not here"; `cache` where."""
+    """What there is of a model, and in which `cache`.
+
+    Its `state` is "whole", "weights" (without a tokenizer), "damaged", "tokenizer", "begun" or "not here".
+    """
     here = local.find(model.id)
     copy = here.copy or next((copy for copy in local.copies(model.id) if copy.shared is None), None)
     if copy is not None:
-        return _found("whole" if here.copy else "damaged", copy)
+        state = "whole" if copy.reads_text else "weights"
+        return _found(state if here.copy else "damaged", copy)
     if (size := cache.begun(model.id)) > 0:
         return {"state": "begun", "path": None, "bytes": size, "cache": "own"}
     if (copy := local.find(model.id, weights=False).copy) is not None:
@@ -153,6 +157,7 @@ def _here(entry: dict[str, Any]) -> str:
         return f"in {where}, {in_words(found['bytes'])}"
     words = {
         "damaged": "damaged in the cache: biollm fetch mends it",
+        "weights": "its tokenizer is not in the cache: biollm fetch gets it",
         "begun": f"begun, {in_words(found['bytes'])}",
         "tokenizer": "its tokenizer alone",
         "not here": "",

@@ -35,6 +35,8 @@ TOKENIZER_FILES = (
     "spiece.model",
 )
 PART = ".incomplete"  # the ending of a blob that has not arrived whole, as the hub's client has it
+# What reading the header of a safetensors file may raise where it is damaged; an empty file is a struct.error.
+NO_HEADER = (OSError, ValueError, KeyError, TypeError, struct.error)
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _CHUNK = 1 << 20
 
@@ -55,14 +57,15 @@ def snapshot(name: str, weights: bool = True, at: Optional[Path] = None) -> Opti
     """The newest snapshot in the cache that holds the model (or, without `weights`, its tokenizer); None without one.
 
     The commit of `refs/main` goes first. Where that one holds only a part, as after a tokenizer was asked for alone,
-    an older snapshot that holds all is taken.
+    an older snapshot that holds all is taken. Weights without a tokenizer are taken last of all.
     """
     base = model_folder(name, at)
     try:
         found = sorted((base / "snapshots").iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
         main = (base / "refs" / "main").read_text().strip() if (base / "refs" / "main").is_file() else ""
         found.sort(key=lambda folder: folder.name != main)
-        return next((folder for folder in found if holds(folder, weights)), None)
+        fitting = [folder for folder in found if holds(folder, weights)]
+        return next((folder for folder in fitting if holds(folder, weights=False)), next(iter(fitting), None))
     except OSError:  # no such model, or a cache that this person may not read
         return None
 
@@ -130,9 +133,9 @@ def broken(folder: Path) -> Optional[str]:
                 whole = file.stat().st_size == _header_length(file) + max(ends, default=0)
             else:
                 with file.open("rb") as opened:
-                    zipped = opened.read(2) == b"PK"
-                whole = not zipped or zipfile.is_zipfile(file)
-        except (OSError, ValueError, KeyError, TypeError, struct.error):
+                    start = opened.read(2)
+                whole = bool(start) and (start != b"PK" or zipfile.is_zipfile(file))
+        except NO_HEADER:
             whole = False
         if not whole:
             return file.name

@@ -107,10 +107,17 @@ class Fetched:
     seconds: float
 
 
-def plan(name: str, weights: bool = True, place: Optional[Place] = None, found: Optional[Listing] = None) -> Plan:
+def plan(
+    name: str,
+    weights: bool = True,
+    place: Optional[Place] = None,
+    found: Optional[Listing] = None,
+    like: Optional[Path] = None,
+) -> Plan:
     """Ask the hub what the model consists of, and choose: safetensors if it has them, else `.bin`, never both.
 
     It is for one's own cache unless another `place` is named. With what is `found` elsewhere, the hub is not asked.
+    What is to complete a snapshot `like` one that is there keeps the format of its weights.
 
     Raises
     ------
@@ -121,7 +128,9 @@ def plan(name: str, weights: bool = True, place: Optional[Place] = None, found: 
     files = [file for file in found.files if SMALL.fullmatch(file.name)]
     chosen = None
     if weights:
-        chosen = next((kind for kind in FORMATS if _has_weights(found.files, kind)), None)
+        there = cache.weight_files(like) if like is not None else []
+        kinds = sorted(FORMATS, key=lambda kind: not any(WEIGHTS[kind].fullmatch(file.name) for file in there))
+        chosen = next((kind for kind in kinds if _has_weights(found.files, kind)), None)
         if chosen is None:
             raise HubError(
                 name,
@@ -146,7 +155,7 @@ def plan(name: str, weights: bool = True, place: Optional[Place] = None, found: 
 def kept(name: str) -> Optional[Listing]:
     """What the hub would list, from a whole copy in one's own cache; None without one that knows its hashes."""
     snapshot = cache.snapshot(name)
-    if snapshot is None or cache.broken(snapshot):
+    if snapshot is None or cache.broken(snapshot) or not cache.holds(snapshot, weights=False):
         return None
     files = []
     for file in sorted(snapshot.rglob("*")):
@@ -156,6 +165,17 @@ def kept(name: str) -> Optional[Listing]:
                 return None
             files.append(HubFile(file.relative_to(snapshot).as_posix(), file.stat().st_size, etag))
     return Listing(name, snapshot.name, tuple(files))
+
+
+def unchecked(path: Path) -> list[str]:
+    """The files of a snapshot for which nothing here says what is right, as they are no links to a blob called so.
+
+    They are so on a disk without links, and in a copy that was made without them (cp -rL). Only what a plan would want
+    counts: nobody vouches for what else lies there.
+    """
+    patterns = (SMALL, *WEIGHTS.values())
+    files = [file for file in sorted(path.iterdir()) if any(pattern.fullmatch(file.name) for pattern in patterns)]
+    return [file.name for file in files if cache.etag_of(file) is None]
 
 
 def fetch(name: str, weights: bool = True, *, progress: bool = True) -> Fetched:
@@ -178,9 +198,26 @@ def fetch(name: str, weights: bool = True, *, progress: bool = True) -> Fetched:
     HubError
         When the hub cannot be asked, the disk is too small or cannot be written, or the download does not end well.
     """
-    planned = plan(name, weights)
+    return _fetched(plan(name, weights), progress)
+
+
+def complete(name: str, path: Path) -> Optional[Fetched]:
+    """Get what a snapshot with weights alone lacks, as `fetch` does; None when the hub has no tokenizer either.
+
+    Raises
+    ------
+    HubError
+        As `fetch`.
+    """
+    planned = plan(name, like=path)
+    if not any(file.name in cache.TOKENIZER_FILES for file in planned.files):
+        return None
+    return _fetched(planned, True)
+
+
+def _fetched(planned: Plan, progress: bool) -> Fetched:
     room([planned])
-    if planned.missing and weights and progress:  # a tokenizer's few hundred kilobytes are not worth a line
+    if planned.missing and planned.weights and progress:  # a tokenizer's few hundred kilobytes are not worth a line
         if warning := places.small_home(planned.place.folder):
             print(warning, file=sys.stderr)
         print(announce(planned), file=sys.stderr)

@@ -27,6 +27,11 @@ class Copy:
     def where(self) -> str:
         return "the local cache" if self.shared is None else self.shared.words
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether a tokenizer is there: transformers fetches config and weights alone for whoever loads only those."""
+        return cache.holds(self.path, weights=False)
+
 
 @dataclass(frozen=True)
 class Here:
@@ -35,7 +40,7 @@ class Here:
     Attributes
     ----------
     copy : Copy or None
-        The whole one that counts.
+        The one that counts, with whole weights. It is without a tokenizer only where no other has one.
     damaged : str or None
         A damaged file of one's own cache, where no whole copy was found.
     """
@@ -62,16 +67,20 @@ def copies(name: str, weights: bool = True) -> list[Copy]:
 
 def find(name: str, weights: bool = True) -> Here:
     """The copy of a model that counts, by a quick look at the ends of its files; what is wrong with others is told."""
-    damaged = None
+    damaged, spare = None, None
     for copy in copies(name, weights):
         fault = fault_of(copy) if weights else None
-        if fault is None:
+        if fault is None and copy.reads_text:
+            if spare is not None and spare.shared is not None:
+                places.tell(passed_over(name, spare, None))
             return Here(copy)
-        if copy.shared is None:
+        if fault is None:
+            spare = spare or copy
+        elif copy.shared is None:
             damaged = fault
         else:
             places.tell(passed_over(name, copy, fault))
-    return Here(None, damaged)
+    return Here(spare, None if spare else damaged)
 
 
 def fault_of(copy: Copy) -> Optional[str]:
@@ -80,9 +89,11 @@ def fault_of(copy: Copy) -> Optional[str]:
     return closed or cache.broken(copy.path)
 
 
-def passed_over(name: str, copy: Copy, fault: str) -> str:
-    """The sentence on a copy in the class's cache that does not count, because of the file `fault`."""
+def passed_over(name: str, copy: Copy, fault: Optional[str]) -> str:
+    """The sentence on a copy in the class's cache that does not count: for the file `fault`, or without a tokenizer."""
     assert copy.shared is not None
+    if fault is None:
+        return _ask_instructor(f"{name} in {copy.where} is without its tokenizer", copy.shared)
     closed = not os.access(copy.path / fault, os.R_OK)
     what = "cannot be read by you" if closed else "is damaged"
     return _ask_instructor(f"{fault} of {name} in {copy.where} {what}", copy.shared)

@@ -13,7 +13,7 @@ from biollm_widgets.errors import InputError
 from biollm_widgets.models import cache, local
 from biollm_widgets.models.cache import count_in_words, in_words
 from biollm_widgets.models.catalog import CATALOG, Model, find, stand_ins
-from biollm_widgets.models.fetch import fetch
+from biollm_widgets.models.fetch import complete, fetch
 from biollm_widgets.models.hub import HubError, is_name
 
 SOURCES = ("auto", "hub", "embedded")
@@ -67,13 +67,15 @@ def locate(
     Returns
     -------
     ModelPath
-        A folder that `from_pretrained` takes, with `.source` and `.said`. Nothing is left to download.
+        A folder that `from_pretrained` takes, with `.source` and `.said`. Nothing is left to download. Only where the
+        cache has a model without its tokenizer and the hub does not give it, it is missing, and `.said` says so.
 
     Raises
     ------
     InputError
-        When the folder is missing or holds no model, the source is none of the three, or the model can be had
-        nowhere (it names what was tried). A download that fails in the middle ends here as well, or in the stand-in.
+        When the folder is missing, holds no model or holds weights that are cut off, the source is none of the three,
+        or the model can be had nowhere (it names what was tried). A download that fails in the middle ends here as
+        well, or in the stand-in.
     """
     if isinstance(name, ModelPath):
         return name
@@ -90,7 +92,10 @@ def locate(
         for model in CATALOG:
             if model.stand_in is not None and folder.resolve() == model.stand_in.resolve():
                 return _stand_in(model, asked, "named by its folder")
-        said = f"{asked}: {_what(_with_config(folder), None, weights)}, from this folder."
+        _with_config(folder)
+        if weights and (damaged := cache.broken(folder)) is not None:
+            raise _damaged(folder / damaged)
+        said = f"{asked}: {_what(folder, None, weights)}, from this folder."
         return _say(ModelPath(str(folder), asked, "folder", said))
     if not is_name(asked):
         raise InputError(f"There is no folder {asked}; give a folder with a config.json, or a model's id on the hub.")
@@ -106,6 +111,8 @@ def locate(
     known = asked if entry is None else entry.id
     here = local.find(known, weights)
     damaged = here.damaged
+    if here.copy is not None and not here.copy.reads_text:  # never so without weights
+        return _completed(known, asked, entry, here.copy)
     if here.copy is not None:
         said = f"{known}: {_what(here.copy.path, entry, weights)}, from {here.copy.where}."
         return _say(ModelPath(str(here.copy.path), asked, "cache" if here.copy.shared is None else "shared", said))
@@ -120,6 +127,24 @@ def locate(
         because = problem.because if damaged is None else f"{damaged} in the local cache is damaged, {problem.because}"
         return _stand_in(entry, asked, because)
     return _say(ModelPath(str(got.path), asked, "hub", f"{known}: {_what(got.path, entry, weights)}, from the hub."))
+
+
+def _completed(known: str, asked: str, entry: Optional[Model], copy: local.Copy) -> ModelPath:
+    """A copy that has the weights alone, with its tokenizer from the hub, or as it is where the hub gives none.
+
+    Then it is not the stand-in: whoever only loads the model has what was asked for.
+    """
+    lacking = "without a tokenizer: the hub has none of it"
+    try:
+        if (got := complete(known, copy.path)) is not None:
+            # The hub's newest commit may be another one, with weights of its own.
+            where = f"{copy.where}, and its tokenizer from the hub" if got.path == copy.path else "the hub"
+            said = f"{known}: {_what(got.path, entry, True)}, from {where}."
+            return _say(ModelPath(str(got.path), asked, "hub", said))
+    except HubError as problem:
+        lacking = f"without its tokenizer: {problem.because}; biollm fetch {known} gets it when the hub answers"
+    said = f"{known}: {_what(copy.path, entry, True)}, from {copy.where}, {lacking}."
+    return _say(ModelPath(str(copy.path), asked, "cache" if copy.shared is None else "shared", said))
 
 
 def _known_to_transformers() -> None:
@@ -146,12 +171,21 @@ def _say(path: ModelPath) -> ModelPath:
     return path
 
 
-def _with_config(folder: Path) -> Path:
+def _with_config(folder: Path) -> None:
     if not (folder / cache.CONFIG).is_file():
         raise InputError(
             f"The folder {folder} holds no model (no config.json); name the folder that save_pretrained wrote."
         )
-    return folder
+
+
+def _damaged(file: Path) -> InputError:
+    """The sentence on weights in a person's own folder, which no `biollm fetch` mends."""
+    if not os.access(file, os.R_OK):
+        return InputError(f"{file.name} in the folder {file.parent} cannot be read by you; name another folder.")
+    return InputError(
+        f"{file.name} in the folder {file.parent} is damaged ({in_words(file.stat().st_size)}; did the disk fill up "
+        "while it was written?); save the model again, or name another folder."
+    )
 
 
 def _what(folder: Path, entry: Optional[Model], weights: bool) -> str:
@@ -165,7 +199,7 @@ def _measure(folder: Path, parameters: Optional[int]) -> str:
         return "no weights yet"
     try:
         parameters = cache.parameters_of(folder) or parameters
-    except (OSError, ValueError, KeyError):  # whoever loads it will say what is wrong with it
+    except cache.NO_HEADER:  # whoever loads it will say what is wrong with it
         parameters = None
     count = "" if parameters is None else f"{count_in_words(parameters)} parameters, "
     return f"{count}{in_words(sum(file.stat().st_size for file in files))}"

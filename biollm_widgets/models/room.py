@@ -79,9 +79,9 @@ def announce_all(needs: Sequence[Need]) -> str:
     return f"{names}: {in_words(missing)} needed together, {free} free in {folders(needs)}."
 
 
-def unwritable(problem: OSError, name: str, place: Place) -> HubError:
-    """A folder that cannot be written, or a disk that is full, as a sentence."""
-    where, state = shown(place.folder), f"is not in {place.words}"
+def unwritable(problem: OSError, name: str, place: Place, state: Optional[str] = None) -> HubError:
+    """A folder that cannot be written, or a disk that is full, as a sentence; `state` is what that means for `name`."""
+    where, state = shown(place.folder), state or f"is not in {place.words}"
     if cache.no_room(problem):
         return HubError(
             name,

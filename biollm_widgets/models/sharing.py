@@ -20,6 +20,7 @@ from biollm_widgets.models import cache
 from biollm_widgets.models.cache import in_words
 from biollm_widgets.models.catalog import find
 from biollm_widgets.models.places import DATA, VARIABLE, Shared
+from biollm_widgets.models.room import unwritable
 
 README = "README.txt"
 _FIRST = "Models and data of a class, for biollm_widgets."
@@ -120,8 +121,19 @@ def describe(shared: Shared, command: Sequence[str], version: str) -> Path:
     Raises
     ------
     InputError
-        When it cannot be written.
+        When it cannot be written: the folder is another's, or the disk is full.
     """
+    try:
+        return _written(shared, command, version)
+    except (OSError, InputError) as problem:
+        cause = problem if isinstance(problem, OSError) else problem.__cause__
+        if not isinstance(cause, OSError):
+            raise
+        place = shared.place(shared.folder)
+        raise unwritable(cause, README, place, state=f"could not be written into {place.words}") from problem
+
+
+def _written(shared: Shared, command: Sequence[str], version: str) -> Path:
     lines = [
         _FIRST,
         "",

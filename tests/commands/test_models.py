@@ -53,19 +53,21 @@ def test_the_table_fits_a_screen_and_says_what_is_not_known(biollm):
 
 def test_what_the_cache_has_is_told_apart(biollm, tmp_path):
     weights = {"config__json": b"{}", "pytorch_model__bin": b"\0" * 5_000_000}
-    snapshot(tmp_path, "zhihan1996/DNA_bert_6", **weights)
+    snapshot(tmp_path, "zhihan1996/DNA_bert_6", **weights, vocab__txt=b"A")
+    snapshot(tmp_path, "zhihan1996/DNABERT-2-117M", **weights)  # as transformers leaves it without a tokenizer
     snapshot(tmp_path, "zhihan1996/DNABERT-S", config__json=b"{}", model__safetensors=b"\0" * 100)
     snapshot(tmp_path, "PoetschLab/GROVER", config__json=b"{}", tokenizer__json=b"{}")
     begun = snapshot(tmp_path, "nferruz/ProtGPT2")
     (begun / "blobs" / f"{'a' * 64}.incomplete").write_bytes(b"\0" * 1_500_000)
     rows = {line.split()[0]: line for line in biollm().splitlines() if line.strip()}
     assert rows["DNABERT"].endswith("in the cache, 5.0 MB")
+    assert rows["DNABERT-2"].endswith("stand-in, 1.6 M (its tokenizer is not in the cache: biollm fetch gets it)")
     assert rows["DNABERT-S"].endswith("damaged in the cache: biollm fetch mends it")
     assert rows["GROVER"].endswith("its tokenizer alone")
     assert rows["ProtGPT2"].endswith("(begun, 1.5 MB)")
     states = {entry["name"]: entry["local"]["state"] for entry in json.loads(biollm("--json"))["models"]}
-    assert [states[name] for name in ("DNABERT", "DNABERT-S", "GROVER", "ProtGPT2", "DNABERT-2")] == [
-        "whole", "damaged", "tokenizer", "begun", "not here",
+    assert [states[name] for name in ("DNABERT", "DNABERT-2", "DNABERT-S", "GROVER", "ProtGPT2", "HyenaDNA")] == [
+        "whole", "weights", "damaged", "tokenizer", "begun", "not here",
     ]  # fmt: skip
 
 

@@ -101,6 +101,131 @@ def test_what_is_no_name_is_a_sentence_and_nothing_is_asked(hub, learner, argume
     assert hub.requests == [] and not learner.home.exists()
 
 
+def snapshot_of(learner: Learner, name: str = DNABERT2) -> Path:
+    (found,) = (learner.blobs(name).parent / "snapshots").iterdir()
+    return found
+
+
+def without_tokenizer(learner: Learner) -> Path:
+    """What transformers leaves for whoever loads only the model: config and weights."""
+    assert learner.biollm("fetch", DNABERT2).returncode == 0
+    snapshot = snapshot_of(learner)
+    for file in snapshot.iterdir():
+        if file.name not in ("config.json", "pytorch_model.bin"):
+            file.resolve().unlink()
+            file.unlink()
+    return snapshot
+
+
+def test_a_model_without_its_tokenizer_is_completed_and_not_called_whole(hub, learner):
+    snapshot = without_tokenizer(learner)
+    done = learner.biollm("fetch", DNABERT2, HF_HUB_OFFLINE="1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"biollm: {DNABERT2} is in the local cache without its tokenizer and the hub is")
+    done = learner.biollm("fetch", DNABERT2)
+    assert done.returncode == 0 and done.stdout.startswith(f"{DNABERT2} is here, whole and checked")
+    assert f"{DNABERT2}: its tokenizer is not in the cache; it is fetched.\n" in done.stderr
+    assert (snapshot / "tokenizer.json").is_file()
+    assert len(hub.sent(DNABERT2, "pytorch_model.bin")) == 1
+    done = learner.biollm("fetch", DNABERT2, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0 and done.stdout.startswith(f"{DNABERT2} was here already, whole and checked")
+
+
+def test_locate_gets_the_tokenizer_that_the_cache_lacks(hub, learner):
+    snapshot = without_tokenizer(learner)
+    answer = learner.locate()
+    assert (answer["source"], answer["path"]) == ("hub", str(snapshot))
+    assert answer["said"].endswith("4.4 MB, from the local cache, and its tokenizer from the hub.")
+    assert (snapshot / "tokenizer.json").is_file() and len(hub.sent(DNABERT2, "pytorch_model.bin")) == 1
+    assert learner.locate()["source"] == "cache"
+
+
+def test_a_model_of_which_the_hub_has_no_tokenizer_is_whole_without_one(hub, learner):
+    snapshot = without_tokenizer(learner)
+    for name in [name for name in hub.models[DNABERT2] if re.search("token|vocab", name)]:
+        del hub.models[DNABERT2][name]
+    answer = learner.locate()  # another commit by now, which is no reason to fetch it
+    assert (answer["source"], answer["path"]) == ("cache", str(snapshot))
+    assert answer["said"].endswith("4.4 MB, from the local cache, without a tokenizer: the hub has none of it.")
+    assert len(hub.sent(DNABERT2, "pytorch_model.bin")) == 1
+
+
+def test_the_class_without_a_tokenizer_is_told_and_ones_own_copy_taken(hub, learner):
+    """A class's cache that somebody put together by hand."""
+    snapshot = without_tokenizer(learner)
+    folder = learner.home.with_name("class")
+    learner.home.rename(folder)
+    assert learner.biollm("fetch", DNABERT2).returncode == 0
+    hub.models[DNABERT2].pop("LICENSE")
+    to_class = {"BIOLLM_SHARED_CACHE": str(folder), "HF_HUB_OFFLINE": "1"}
+    theirs = folder / snapshot.relative_to(learner.home)
+    theirs.rename(theirs.with_name("0" * 40))  # another commit than one's own, which would go first
+    (theirs.parents[1] / "refs" / "main").write_text("0" * 40)
+    told = f"{DNABERT2} in the class's cache at {folder} is without its tokenizer, so it is passed over; whoever made"
+    answer = learner.locate(**to_class)
+    assert answer["source"] == "cache" and told in answer["stderr"]
+    done = learner.biollm("fetch", DNABERT2, **to_class)
+    assert done.returncode == 0 and told in done.stderr and f"in {learner.home}" in done.stdout
+
+
+def without_links(learner: Learner) -> Path:
+    """As cp -rL copies a cache, and as a disk without links has it."""
+    assert learner.biollm("fetch", DNABERT2).returncode == 0
+    snapshot = snapshot_of(learner)
+    for file in list(snapshot.iterdir()):
+        file.resolve().rename(learner.home / "here")
+        file.unlink()
+        (learner.home / "here").rename(file)
+    return snapshot
+
+
+def test_plain_files_in_place_of_links_are_called_checked_only_where_the_hub_gave_their_hashes(hub, learner):
+    snapshot = without_links(learner)
+    tokenizer = snapshot / "tokenizer.json"
+    right = tokenizer.read_bytes()
+    tokenizer.write_bytes(right[: len(right) // 2])
+    done = learner.biollm("fetch", DNABERT2, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0 and "checked:" in done.stdout and "whole" not in done.stdout
+    assert done.stdout.startswith(f"{DNABERT2} is here already; its files could not be checked: 117 M parameters, ")
+    assert done.stdout.endswith(
+        ". They are plain files, where links of the cache would name their hashes, and the hub is switched off here "
+        "(HF_HUB_OFFLINE); unset HF_HUB_OFFLINE and give the same command again to have them compared with the hub's.\n"
+    )
+    (model,) = json.loads(learner.biollm("fetch", DNABERT2, "--json", HF_HUB_OFFLINE="1").stdout)["models"]
+    assert (model["already_here"], model["checked"]) == (True, False) and "plain files" in model["unchecked"]
+    done = learner.biollm("fetch", DNABERT2)
+    assert done.returncode == 0 and done.stdout.startswith(f"{DNABERT2} is here, whole and checked"), done.stderr
+    assert tokenizer.read_bytes() == right and len(hub.sent(DNABERT2, "pytorch_model.bin")) == 1
+    (snapshot / "notes.txt").write_text("nobody vouches for this one")
+    done = learner.biollm("fetch", DNABERT2)
+    assert done.returncode == 0 and done.stdout.startswith(f"{DNABERT2} was here already, whole and checked")
+
+
+def test_plain_files_of_another_commit_are_not_fetched_anew_only_to_be_checked(hub, learner):
+    snapshot = without_links(learner)
+    hub.models[DNABERT2].pop("LICENSE")
+    done = learner.biollm("fetch", DNABERT2)
+    assert done.returncode == 0 and done.stdout.endswith(
+        f"and the hub has another commit of it by now; for a checked one, remove {snapshot} and give the same command "
+        "again.\n"
+    )
+    assert len(hub.sent(DNABERT2, "pytorch_model.bin")) == 1
+
+
+def test_plain_files_of_the_class_are_for_whoever_made_it_to_check(hub, learner):
+    snapshot = without_links(learner)
+    folder = learner.home.with_name("class")
+    learner.home.rename(folder)
+    (folder / "README.txt").write_text("Models and data of a class, for biollm_widgets.\n")
+    asked = len(hub.requests)
+    done = learner.biollm("fetch", DNABERT2, BIOLLM_SHARED_CACHE=str(folder))
+    assert done.returncode == 0 and f"; whoever made it checks it with biollm fetch --shared {folder}.\n" in done.stdout
+    assert len(hub.requests) == asked and not learner.blobs().exists()
+    done = learner.biollm("fetch", "--shared", str(folder), DNABERT2)
+    assert done.returncode == 0 and f"{DNABERT2} was here already, whole and checked" in done.stdout
+    assert not (folder / snapshot.relative_to(learner.home) / "tokenizer.json").is_symlink()
+
+
 def test_all_sizes_are_summed_before_the_first_byte(hub, learner, may_mount):
     """Each fits alone; together they do not."""
     learner.home.mkdir()

@@ -177,3 +177,48 @@ def test_what_cannot_be_found_is_one_sentence(name, sentence):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no model \(no config.json\)"):
         locate(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_folder_whose_weights_are_empty_is_a_sentence(tmp_path, name):
+    """As a disk leaves it that filled up during `save_pretrained`."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).touch()
+    with pytest.raises(
+        InputError, match=rf"^{name} in the folder .* is damaged \(0 bytes; .*; save the model again, or"
+    ):
+        locate(tmp_path)
+    assert locate(tmp_path, weights=False).source == "folder"  # its tokenizer may be whole
+
+
+def test_a_folder_whose_weights_are_cut_off_is_a_sentence(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(safetensors(7)[:-1])
+    with pytest.raises(InputError, match=r"^model.safetensors in the folder .* is damaged"):
+        locate(tmp_path)
+
+
+def test_offline_a_model_without_its_tokenizer_is_taken_and_the_line_says_what_is_missing(tmp_path):
+    """As transformers leaves it for whoever loaded only the model. It is the model that was asked for, no stand-in."""
+    snapshot = put_in_cache(tmp_path, "config.json", "model.safetensors")
+    for source in ("auto", "hub"):
+        path = locate(DNABERT2, source)
+        assert (path.source, str(path)) == ("cache", str(snapshot))
+        assert path.said == (
+            f"{DNABERT2}: 0.5 M parameters, 2.0 MB, from the local cache, without its tokenizer: the hub is switched "
+            f"off here (HF_HUB_OFFLINE); biollm fetch {DNABERT2} gets it when the hub answers."
+        )
+    (snapshot / "tokenizer.json").write_text("{}")
+    assert locate(DNABERT2).said == f"{DNABERT2}: 0.5 M parameters, 2.0 MB, from the local cache."
+
+
+def test_an_older_snapshot_with_a_tokenizer_goes_before_a_newer_one_without(tmp_path):
+    whole = put_in_cache(tmp_path, "config.json", "model.safetensors", "tokenizer.json")
+    newer = whole.with_name("def456")
+    newer.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (newer / name).write_bytes((whole / name).read_bytes())
+    (whole.parents[1] / "refs" / "main").write_text("def456")
+    assert str(locate(DNABERT2)) == str(whole)
+    (whole / "tokenizer.json").unlink()
+    assert str(locate(DNABERT2)) == str(newer)

@@ -382,6 +382,37 @@ def test_a_fetch_that_breaks_off_leaves_a_cache_that_is_whole_as_far_as_it_goes(
     assert learner.locate(**to_class)["source"] == "shared"
 
 
+FULL = """
+import errno
+from pathlib import Path
+write = Path.write_text
+def full(self, *given, **named):
+    if {when} and self.suffix == ".txt":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return write(self, *given, **named)
+Path.write_text = full
+"""
+
+
+@pytest.mark.parametrize("when", ["after the models", "from the start"])
+def test_a_full_disk_under_the_text_file_of_a_class_is_a_sentence_and_the_report_comes(hub, learner, folder, when):
+    if when == "from the start":  # one model is there, the other would have to come
+        assert fill(learner, folder, DNABERT2, umask=0o022).returncode == 0
+    condition = "True" if when == "from the start" else "list(self.parent.glob('hub/models--*/refs/main'))"
+    names = [DNABERT2, PROTGPT2] if when == "from the start" else [DNABERT2]
+    words = learner.words("fetch", "--shared", str(folder), *names, "--json")
+    words[1] = FULL.format(when=condition) + words[1]
+    done = learner.run(*words)
+    assert done.returncode == 2
+    report = json.loads(done.stdout)
+    assert [one["name"] for one in report["models"]] == [DNABERT2] and report["shared"]["folder"] == str(folder)
+    assert report["errors"] == [
+        f"README.txt could not be written into the class's cache and the disk (or your quota) is full in {folder}; "
+        "make room, or name a folder on a larger disk; what has arrived is kept."
+    ]
+    assert not list(folder.glob(".*")), "a part of the text file was left"
+
+
 def test_the_package_says_what_it_reads(learner):
     """The variable is known where a person looks for it."""
     done = learner.biollm("fetch", "--help")
