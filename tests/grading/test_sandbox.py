@@ -23,6 +23,16 @@ from .kernels import ROOT, Warm, through, why_not
 pytestmark = pytest.mark.slow
 
 WAYS = ["namespaces", "bubblewrap"]
+SHARED = """
+import mmap, tempfile, time
+file = tempfile.TemporaryFile(dir="/dev/shm")
+file.truncate(600 * 2**20)
+mapped = mmap.mmap(file.fileno(), 0)
+for place in range(0, len(mapped), 4096):
+    mapped[place] = 1
+x = bytearray(600 * 2**20)
+time.sleep(20)
+"""  # each for itself is little enough
 CHECKS = str(ROOT / "biollm_widgets" / "checks" / "dna")
 
 
@@ -196,11 +206,18 @@ def test_a_cell_that_will_not_be_stopped_ends_its_kernel(warm: Warm, way: str, m
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was killed"),
         ("import os, time\nfor _ in range(60):\n    os.fork() or time.sleep(20)", "too many processes"),
         ("import os, time\nos.fork()\nx = bytearray(700 * 2**20)\ntime.sleep(20)", "more memory"),
+        (SHARED, "more memory"),
     ],
 )  # fmt: skip
 def test_a_kernel_that_ends_or_takes_too_much_says_of_what(warm: Warm, way: str, code: str, why: str) -> None:
     (said,) = through(warm.kernel(way, Limits(memory=2**30, processes=20)), code)
     assert why in said.end, said.end
+
+
+def test_where_memory_runs_out_it_dies_before_what_grades(warm: Warm, way: str) -> None:
+    code = "import os; print(open('/proc/self/oom_score_adj').read(), os.fork() or os._exit(0))"
+    (said,) = through(warm.kernel(way, Limits()), code)
+    assert said.text.startswith("1000\n")
 
 
 def test_memory_and_disk_have_an_end_that_python_can_tell_of(warm: Warm, way: str) -> None:
