@@ -50,7 +50,8 @@ def _places(asked: dict[str, Any]) -> list[tuple[str, str, bool]]:
 def _bubblewrap(asked: dict[str, Any], limits: Limits) -> list[str]:
     made = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
     made += ["--uid", str(sandbox.LEARNER), "--gid", str(sandbox.LEARNER), "--hostname", "grading", "--cap-drop", "ALL"]
-    made += ["--proc", "/proc", "--dev", "/dev"]
+    # Mapped, /dev/zero is memory that outlives what it is charged to; bound as a file it cannot be opened.
+    made += ["--proc", "/proc", "--dev", "/dev", "--ro-bind", "/dev/null", "/dev/zero"]
     for folder in ("/tmp", sandbox.HOME, "/dev/shm"):  # before what is shown: Python may lie in one of them
         made += ["--size", str(limits.disk), "--tmpfs", folder]
     for place in sandbox.seen():

@@ -220,6 +220,46 @@ def test_where_memory_runs_out_it_dies_before_what_grades(warm: Warm, way: str) 
     assert said.text.startswith("1000\n")
 
 
+def test_there_is_no_memory_that_nobody_is_charged_for(warm: Warm, way: str) -> None:
+    code = """
+import ctypes, mmap, os
+libc = ctypes.CDLL(None, use_errno=True)
+def zero():
+    file = os.open("/dev/zero", os.O_RDWR)
+    return mmap.mmap(file, 2**20)
+def inside():
+    if os.fork() == 0:
+        fresh = libc.unshare(0x10020000) or libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, None)
+        os._exit(0 if fresh == 0 else 1)
+    if os.wait()[1]:
+        raise OSError
+def sysv():
+    if libc.shmget(0, 2**20, 0o1600) < 0:
+        raise OSError
+for take in (lambda: os.memfd_create("x"), lambda: mmap.mmap(-1, 2**20), zero, sysv, inside):
+    try:
+        take()
+        print("got it")
+    except OSError:
+        print("no")
+"""
+    honest = """
+import mmap, torch
+from multiprocessing import Pool, RawArray, shared_memory
+mapped = mmap.mmap(-1, 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+block = shared_memory.SharedMemory(create=True, size=2**20)
+block.close(); block.unlink()
+RawArray("d", 1000), torch.ones(1000).share_memory_()
+with Pool(2) as pool:
+    print(pool.map(abs, [-1, -2]))
+data = torch.utils.data.DataLoader(list(range(8)), batch_size=4, num_workers=2)
+print([batch.tolist() for batch in data])
+"""
+    taken, given = through(warm.kernel(way, Limits()), code, honest)
+    assert taken.text == "no\n" * 5
+    assert given.text == "[1, 2]\n[[0, 1, 2, 3], [4, 5, 6, 7]]\n", given.error
+
+
 def test_memory_and_disk_have_an_end_that_python_can_tell_of(warm: Warm, way: str) -> None:
     memory, disk, shared, after = through(
         warm.kernel(way, Limits(memory=2**30, disk=64 * 2**20)),
