@@ -56,16 +56,22 @@ def _bubblewrap(asked: dict[str, Any], limits: Limits) -> list[str]:
         made += ["--size", str(limits.disk), "--tmpfs", folder]
     for place in sandbox.seen():
         made += ["--symlink", os.readlink(place), place] if os.path.islink(place) else ["--ro-bind", place, place]
+    for place, real in sandbox.links().items():
+        made += ["--symlink", real, place]
     for name in sandbox.ETC:
         made += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name in ("sys", "sysrq-trigger", "irq", "bus"):  # where root grades, the user inside is root to them
         made += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
     for outside, inside, writes in _places(asked):
         made += ["--bind" if writes else "--ro-bind", outside, inside]
-    for place in asked["hidden"]:
-        if any(place.startswith(f"{one}/") for one in sandbox.seen()) and Path(place).is_dir():
+    for place in sandbox.to_hide(asked["hidden"]):
+        if Path(place).is_dir():
             made += ["--tmpfs", place]
-    for name, value in _variables(asked).items():
+    variables = _variables(asked)
+    package = Path(sandbox.__file__).parents[2]
+    if package.name not in ("site-packages", "dist-packages"):  # it is run from where it is written
+        variables["PYTHONPATH"] = str(package)
+    for name, value in variables.items():
         made += ["--setenv", name, value]
     return [*made, "--chdir", sandbox.HOME, "--", sys.executable, "-c", _CODE, *_numbers(limits)]
 

@@ -86,12 +86,58 @@ def recall_variables(asked: dict[str, Any], place: str) -> dict[str, str]:
     return {recalled.FOLDER: place} | ({recalled.KEEPS: "1"} if asked["keep"] else {})
 
 
-def python_folders() -> list[str]:
-    """The folders that this Python and its packages are in."""
+def _of_python() -> list[str]:
+    """Where this Python and its packages are, by the names that Python has for them."""
     # Of sys.path those that hold installed packages: the first is often the folder that somebody happens to be in.
     packages = [one for one in sys.path if {"site-packages", "dist-packages"} & set(Path(one).parts)]
     places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parents[1]), *packages]
-    return sorted({str(Path(one).resolve()) for one in places if one and one != "/" and Path(one).is_dir()})
+    return [os.path.abspath(one) for one in places if one and one != "/" and Path(one).is_dir()]
+
+
+def python_folders() -> list[str]:
+    """The folders that this Python and its packages are in."""
+    return sorted({os.path.realpath(one) for one in _of_python()})
+
+
+def links() -> dict[str, str]:
+    """What of Python has a name that leads over links, as in /home where that is a link: the name, and what it is of.
+
+    Only what can be seen, and has not its name by being in a folder that is seen, or linked to itself.
+    """
+    shown = seen()
+    made: dict[str, str] = {}
+    for place in sorted({step for one in (*_of_python(), sys.executable) for step in _steps(one)[:-1]}):
+        real = os.path.realpath(place)
+        if within(real, shown) and not within(place, (*shown, *made)):
+            made[place] = real
+    return made
+
+
+def _steps(place: str) -> list[str]:
+    """A name, what it becomes when its first link is followed, and so on."""
+    steps = [os.path.abspath(place)]
+    while len(steps) < 40:
+        parts = Path(steps[-1]).parts
+        for count in range(2, len(parts) + 1):
+            head = os.path.join(*parts[:count])
+            if os.path.islink(head):
+                to = os.path.join(os.path.dirname(head), os.readlink(head))
+                steps.append(os.path.normpath(os.path.join(to, *parts[count:])))
+                break
+        else:
+            break
+    return steps
+
+
+def within(place: str, folders: Iterable[str]) -> bool:
+    """Whether a place is one of the folders, or lies in one."""
+    return any(place == one or place.startswith(f"{one}/") for one in folders)
+
+
+def to_hide(hidden: Iterable[str]) -> list[str]:
+    """Of folders that are not to be seen those that would be, by the names that they are seen under."""
+    shown = seen()
+    return [place for place in dict.fromkeys(map(os.path.realpath, hidden)) if within(place, shown)]
 
 
 # Making the sandbox.
@@ -197,7 +243,7 @@ def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], 
     _mount(None, "/", None, _REC | _PRIVATE)
     root = "/tmp"  # some folder that is everywhere; from here on it is the new root, before it is moved to
     outside = {place: os.open(place, os.O_PATH) for place in (str(work), str(sockets), keep, recall) if place}
-    shown = seen()
+    shown, linked, hidden = seen(), links(), to_hide(hidden)  # before what lies in that folder cannot be seen
     held = {place: os.open(place, os.O_PATH) for place in shown}
     size = f"size={limits.disk},nr_inodes=200000"
     _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, f"{size},mode=755")
@@ -209,8 +255,11 @@ def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], 
                 os.symlink(os.readlink(place), target)
             continue
         _show(f"/proc/self/fd/{held[place]}", target)
+    for place, real in linked.items():
+        os.makedirs(os.path.dirname(root + place), exist_ok=True)
+        os.symlink(real, root + place)
     for place in hidden:
-        if any(place == one or place.startswith(f"{one}/") for one in shown) and os.path.isdir(root + place):
+        if os.path.isdir(root + place):
             _mount("tmpfs", root + place, "tmpfs", _RDONLY, "size=4k,mode=555")
     _system_files(root)
     for folder, mode in (("/tmp", 0o1777), ("/dev/shm", 0o1777), (HOME, 0o755), (SOCKETS, 0o755), ("/proc", 0o555)):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -116,6 +118,46 @@ except OSError as error:
 
 def test_a_folder_that_is_hidden_is_empty_even_inside_one_that_is_seen(warm: Warm, way: str) -> None:
     (said,) = through(warm.kernel(way, Limits(), (CHECKS,)), f"import os; print(os.listdir({CHECKS!r}))")
+    assert said.text == "[]\n"
+
+
+def test_python_that_is_reached_over_links_is_there_and_its_answers_are_not(way: str, tmp_path: Path) -> None:
+    (tmp_path / "code").symlink_to(ROOT.parent)
+    (tmp_path / "first").symlink_to(Path(sys.prefix).parent)
+    (tmp_path / "python").symlink_to("first")
+    here = tmp_path / "code" / ROOT.name
+    python = tmp_path / "python" / Path(sys.prefix).name / Path(sys.executable).relative_to(sys.prefix)
+    inside = """
+import biollm_widgets, helpers, os, sys, torch
+from xml.dom import minidom  # what nobody has imported before
+print([one for one in sys.path if one.startswith("/") and not os.path.exists(one) and not one.endswith(".zip")])
+print(os.path.exists(sys.executable), os.path.dirname(biollm_widgets.__file__))
+checks = os.path.join(os.path.dirname(biollm_widgets.__file__), "checks")
+print(os.listdir(os.path.join(checks, "dna")), os.listdir(os.path.realpath(os.path.join(checks, "dna"))))
+print(os.listdir(os.path.dirname(os.path.dirname(checks))))
+"""
+    code = f"""
+import sys, tempfile
+from pathlib import Path
+from biollm_widgets.grading.limits import Limits
+from biollm_widgets.grading.setting import _answers
+from tests.grading.kernels import Warm, through
+with tempfile.TemporaryDirectory(prefix="t") as folder:
+    warm = Warm(Path(folder))
+    (said,) = through(warm.kernel({way!r}, Limits(), tuple(_answers())), {inside!r})
+    warm.close()
+print(said.text + said.error)
+"""
+    own = {**os.environ, "PYTHONPATH": str(here)}
+    done = subprocess.run([str(python), "-c", code], cwd=tmp_path, env=own, capture_output=True, text=True, timeout=300)
+    package = here / "biollm_widgets"
+    assert done.stdout.strip() == f"[]\nTrue {package}\n[] []\n['biollm_widgets']", done.stdout + done.stderr
+
+
+def test_a_folder_that_is_hidden_by_another_name_is_empty(warm: Warm, way: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(ROOT)
+    hidden = str(tmp_path / "link" / "biollm_widgets" / "checks" / "dna")
+    (said,) = through(warm.kernel(way, Limits(), (hidden,)), f"import os; print(os.listdir({CHECKS!r}))")
     assert said.text == "[]\n"
 
 
