@@ -208,6 +208,31 @@ for place in ({str(canary)!r}, "/usr/poisoned", os.path.join(os.path.dirname(os.
     assert not canary.exists() and not Path("/usr/poisoned").exists() and not Path("/etc/poisoned").exists()
 
 
+@pytest.mark.parametrize("kind", ["file", "below", "link", "grown", "many", "honest"])
+def test_only_sockets_may_be_where_sockets_are(kind: str) -> None:
+    from biollm_widgets.grading.cold import WIRE
+    from biollm_widgets.grading.warm import CONNECTION
+
+    assert CONNECTION == sandbox.TOLD
+    with tempfile.TemporaryDirectory(prefix="s") as place:
+        folder = Path(place)
+        (folder / CONNECTION).write_text("{}")
+        names = [*(f"k-{number}" for number in range(1, 6)), WIRE, *(str(n) for n in range(60) if kind == "many")]
+        for name in names:
+            with socket.socket(socket.AF_UNIX) as end:
+                end.bind(str(folder / name))
+        if kind == "file":
+            (folder / "big").touch()
+        if kind == "below":
+            (folder / "a").mkdir()
+        if kind == "link":
+            (folder / "a").symlink_to("nowhere")
+        if kind == "grown":
+            (folder / CONNECTION).write_bytes(bytes(2**20))
+        assert sandbox._written_to(place) == (kind != "honest")
+        assert sandbox._written_to(f"{place}/closed")  # what cannot be looked into
+
+
 def test_other_processes_cannot_be_seen_or_ended(warm: Warm, way: str) -> None:
     code = """
 import os, signal
