@@ -18,7 +18,10 @@ from biollm_widgets.grading.limits import Limits
 PROGRAMS = {"bubblewrap": "bwrap", "apptainer": "apptainer"}
 IMAGE = "BIOLLM_IMAGE"  # the environment variable that names the container's file
 WORK = "/run/work"
-_CODE = "from biollm_widgets.grading.cold import main; main()"
+_CODE = (
+    "from biollm_widgets.grading import sandbox; sandbox.own_mounts(); "
+    "from biollm_widgets.grading.cold import main; main()"
+)
 
 
 def argv(isolation: str, asked: dict[str, Any], limits: Limits) -> list[str]:

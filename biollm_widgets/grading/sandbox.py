@@ -57,6 +57,7 @@ class NoSandbox(Exception):
     """A sandbox cannot be made here; the text says which step failed."""
 
 
+_has_own_mounts = False  # of a process in a container
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -359,9 +360,7 @@ def _loopback() -> None:
 
 def be_the_learner(limits: Limits) -> None:
     """Give up every right, for good, and take the limits."""
-    for right in range(64):
-        if _prctl(_CAPBSET_DROP, right, 0, 0, 0) < 0:
-            break
+    _no_more_rights()
     if os.getuid() != LEARNER:
         os.setgroups([])
         os.setresgid(LEARNER, LEARNER, LEARNER)
@@ -381,6 +380,9 @@ def _die_first() -> None:
 def restrict(limits: Limits) -> None:
     """Take the limits that a process can have without a sandbox."""
     _die_first()
+    if _has_own_mounts:
+        _no_more_rights()
+        _no_rights()
     used = 0
     with contextlib.suppress(OSError, ValueError):
         used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
@@ -436,6 +438,13 @@ def _no_uncounted_memory() -> None:
             break
 
 
+def _no_more_rights() -> None:
+    """No capability can be had again once it is given up."""
+    for right in range(64):
+        if _prctl(_CAPBSET_DROP, right, 0, 0, 0) < 0:
+            break
+
+
 def _no_rights() -> None:
     """No capability in any set (capset(2), version 3)."""
     header = struct.pack("Ii", 0x20080522, 0)
@@ -458,9 +467,7 @@ def _be_first(limits: Limits, kernel: Callable[[int, int], NoReturn], tell: int)
     os.close(is_ready)
     os.close(may_go)
     os.read(ready, 1)
-    _mount(
-        None, SOCKETS, None, _REMOUNT | _BIND | _RDONLY | os.statvfs(SOCKETS).f_flag & (2 | 4 | 8 | 1024 | 2048 | 4096)
-    )
+    _close_sockets()
     be_untouchable()
     os.write(go, b"!")
     os.close(tell)
@@ -470,8 +477,48 @@ def _be_first(limits: Limits, kernel: Callable[[int, int], NoReturn], tell: int)
     watch(pid, limits)
 
 
+def _close_sockets() -> None:
+    """Nothing more can be written into the folder of the sockets."""
+    kept = os.statvfs(SOCKETS).f_flag & (2 | 4 | 8 | 1024 | 2048 | 4096)
+    _mount(None, SOCKETS, None, _REMOUNT | _BIND | _RDONLY | kept)
+
+
+def own_mounts() -> None:
+    """For the first process in a container, before it has threads: get the right to close the folder of the sockets.
+
+    Where that is not to be had, `watch` alone looks after it.
+    """
+    global _has_own_mounts
+    if _libc is None:
+        return
+    tries = os.fork()  # half of it would be worse than nothing
+    if tries == 0:
+        failed = 1
+        try:
+            _have_own_mounts()
+            _close_sockets()
+            failed = 0
+        finally:
+            os._exit(failed)
+    if os.waitpid(tries, 0)[1] == 0:
+        with contextlib.suppress(NoSandbox):
+            _have_own_mounts()
+            _has_own_mounts = True
+
+
+def _have_own_mounts() -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    _did("user namespaces", _libc.unshare(_NEW_USER | _NEW_NS))  # type: ignore[union-attr]
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
 def be_untouchable() -> None:
     """No signal from inside ends the first process, and none of the others may look into it."""
+    if _has_own_mounts:
+        with contextlib.suppress(NoSandbox, OSError):
+            _close_sockets()
     _no_rights()
     _prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _prctl(_SET_DUMPABLE, 0, 0, 0, 0)
