@@ -18,7 +18,10 @@ from biollm_widgets.grading.limits import Limits
 PROGRAMS = {"bubblewrap": "bwrap", "apptainer": "apptainer"}
 IMAGE = "BIOLLM_IMAGE"  # the environment variable that names the container's file
 WORK = "/run/work"
-_CODE = "from biollm_widgets.grading.cold import main; main()"
+_CODE = (
+    "from biollm_widgets.grading import sandbox; sandbox.own_mounts(); "
+    "from biollm_widgets.grading.cold import main; main()"
+)
 
 
 def argv(isolation: str, asked: dict[str, Any], limits: Limits) -> list[str]:
@@ -50,21 +53,28 @@ def _places(asked: dict[str, Any]) -> list[tuple[str, str, bool]]:
 def _bubblewrap(asked: dict[str, Any], limits: Limits) -> list[str]:
     made = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"]
     made += ["--uid", str(sandbox.LEARNER), "--gid", str(sandbox.LEARNER), "--hostname", "grading", "--cap-drop", "ALL"]
-    made += ["--proc", "/proc", "--dev", "/dev"]
+    # Mapped, /dev/zero is memory that outlives what it is charged to; bound as a file it cannot be opened.
+    made += ["--proc", "/proc", "--dev", "/dev", "--ro-bind", "/dev/null", "/dev/zero"]
     for folder in ("/tmp", sandbox.HOME, "/dev/shm"):  # before what is shown: Python may lie in one of them
         made += ["--size", str(limits.disk), "--tmpfs", folder]
     for place in sandbox.seen():
         made += ["--symlink", os.readlink(place), place] if os.path.islink(place) else ["--ro-bind", place, place]
+    for place, real in sandbox.links().items():
+        made += ["--symlink", real, place]
     for name in sandbox.ETC:
         made += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name in ("sys", "sysrq-trigger", "irq", "bus"):  # where root grades, the user inside is root to them
         made += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
     for outside, inside, writes in _places(asked):
         made += ["--bind" if writes else "--ro-bind", outside, inside]
-    for place in asked["hidden"]:
-        if any(place.startswith(f"{one}/") for one in sandbox.seen()) and Path(place).is_dir():
+    for place in sandbox.to_hide(asked["hidden"]):
+        if Path(place).is_dir():
             made += ["--tmpfs", place]
-    for name, value in _variables(asked).items():
+    variables = _variables(asked)
+    package = Path(sandbox.__file__).parents[2]
+    if package.name not in ("site-packages", "dist-packages"):  # it is run from where it is written
+        variables["PYTHONPATH"] = str(package)
+    for name, value in variables.items():
         made += ["--setenv", name, value]
     return [*made, "--chdir", sandbox.HOME, "--", sys.executable, "-c", _CODE, *_numbers(limits)]
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import fcntl
+import mmap
 import os
 import platform
 import resource
 import shutil
 import signal
 import socket
+import stat
 import struct
 import sys
 import time
@@ -28,6 +31,7 @@ from biollm_widgets.grading.limits import NO_SANDBOX, TOO_LARGE, TOO_MANY, Limit
 LEARNER = 1000  # the user inside
 NOBODY = 65534  # who that is outside, where root grades: a root inside could still write into /proc/sys
 HOME, SOCKETS, RECALL = "/home/learner", "/run/kernel", "/run/recall"
+TOLD = "connection.json"  # what is in the folder of the sockets besides them
 
 _NEW_NS, _NEW_CGROUP, _NEW_UTS, _NEW_IPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PID, _NEW_NET = 0x10000000, 0x20000000, 0x40000000
@@ -36,9 +40,16 @@ _BIND, _REC, _PRIVATE = 0x1000, 0x4000, 0x40000
 _DETACH = 2  # of umount2
 _SET_DUMPABLE, _SET_PDEATHSIG, _SET_NO_NEW_PRIVS, _CAPBSET_DROP = 4, 1, 38, 24  # of prctl
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}  # system calls that the C library has no function for
+# As they are numbered by processor: seccomp, mmap, and those that give memory which no file system and no process is
+# charged for: memfd_create, memfd_secret, shmget, and mount and fsopen, with which a namespace inside has more disk.
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_MMAP = {"x86_64": 9, "aarch64": 222}
+_UNCOUNTED = {"x86_64": (319, 447, 29, 165, 430), "aarch64": (279, 447, 194, 40, 430)}
+_AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # what a filter is told of the processor
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt/conda")
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "fonts", "alternatives", "ssl/certs")
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+# Not zero: mapped, it is memory that outlives what it is charged to.
+_DEVICES = ("null", "full", "random", "urandom")
 _VARIABLES = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 
@@ -46,6 +57,7 @@ class NoSandbox(Exception):
     """A sandbox cannot be made here; the text says which step failed."""
 
 
+_has_own_mounts = False  # of a process in a container
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -77,12 +89,58 @@ def recall_variables(asked: dict[str, Any], place: str) -> dict[str, str]:
     return {recalled.FOLDER: place} | ({recalled.KEEPS: "1"} if asked["keep"] else {})
 
 
-def python_folders() -> list[str]:
-    """The folders that this Python and its packages are in."""
+def _of_python() -> list[str]:
+    """Where this Python and its packages are, by the names that Python has for them."""
     # Of sys.path those that hold installed packages: the first is often the folder that somebody happens to be in.
     packages = [one for one in sys.path if {"site-packages", "dist-packages"} & set(Path(one).parts)]
     places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parents[1]), *packages]
-    return sorted({str(Path(one).resolve()) for one in places if one and one != "/" and Path(one).is_dir()})
+    return [os.path.abspath(one) for one in places if one and one != "/" and Path(one).is_dir()]
+
+
+def python_folders() -> list[str]:
+    """The folders that this Python and its packages are in."""
+    return sorted({os.path.realpath(one) for one in _of_python()})
+
+
+def links() -> dict[str, str]:
+    """What of Python has a name that leads over links, as in /home where that is a link: the name, and what it is of.
+
+    Only what can be seen, and has not its name by being in a folder that is seen, or linked to itself.
+    """
+    shown = seen()
+    made: dict[str, str] = {}
+    for place in sorted({step for one in (*_of_python(), sys.executable) for step in _steps(one)[:-1]}):
+        real = os.path.realpath(place)
+        if within(real, shown) and not within(place, (*shown, *made)):
+            made[place] = real
+    return made
+
+
+def _steps(place: str) -> list[str]:
+    """A name, what it becomes when its first link is followed, and so on."""
+    steps = [os.path.abspath(place)]
+    while len(steps) < 40:
+        parts = Path(steps[-1]).parts
+        for count in range(2, len(parts) + 1):
+            head = os.path.join(*parts[:count])
+            if os.path.islink(head):
+                to = os.path.join(os.path.dirname(head), os.readlink(head))
+                steps.append(os.path.normpath(os.path.join(to, *parts[count:])))
+                break
+        else:
+            break
+    return steps
+
+
+def within(place: str, folders: Iterable[str]) -> bool:
+    """Whether a place is one of the folders, or lies in one."""
+    return any(place == one or place.startswith(f"{one}/") for one in folders)
+
+
+def to_hide(hidden: Iterable[str]) -> list[str]:
+    """Of folders that are not to be seen those that would be, by the names that they are seen under."""
+    shown = seen()
+    return [place for place in dict.fromkeys(map(os.path.realpath, hidden)) if within(place, shown)]
 
 
 # Making the sandbox.
@@ -119,6 +177,7 @@ def enter(
     """
     if _libc is None:
         raise NoSandbox("namespaces are Linux's")
+    _die_first()  # here, where root can still make it for good
     _own_namespaces()
     told, tell = os.pipe()
     first = os.fork()
@@ -187,7 +246,7 @@ def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], 
     _mount(None, "/", None, _REC | _PRIVATE)
     root = "/tmp"  # some folder that is everywhere; from here on it is the new root, before it is moved to
     outside = {place: os.open(place, os.O_PATH) for place in (str(work), str(sockets), keep, recall) if place}
-    shown = seen()
+    shown, linked, hidden = seen(), links(), to_hide(hidden)  # before what lies in that folder cannot be seen
     held = {place: os.open(place, os.O_PATH) for place in shown}
     size = f"size={limits.disk},nr_inodes=200000"
     _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, f"{size},mode=755")
@@ -199,8 +258,11 @@ def _new_root(limits: Limits, work: Path, sockets: Path, hidden: Iterable[str], 
                 os.symlink(os.readlink(place), target)
             continue
         _show(f"/proc/self/fd/{held[place]}", target)
+    for place, real in linked.items():
+        os.makedirs(os.path.dirname(root + place), exist_ok=True)
+        os.symlink(real, root + place)
     for place in hidden:
-        if any(place == one or place.startswith(f"{one}/") for one in shown) and os.path.isdir(root + place):
+        if os.path.isdir(root + place):
             _mount("tmpfs", root + place, "tmpfs", _RDONLY, "size=4k,mode=555")
     _system_files(root)
     for folder, mode in (("/tmp", 0o1777), ("/dev/shm", 0o1777), (HOME, 0o755), (SOCKETS, 0o755), ("/proc", 0o555)):
@@ -298,9 +360,7 @@ def _loopback() -> None:
 
 def be_the_learner(limits: Limits) -> None:
     """Give up every right, for good, and take the limits."""
-    for right in range(64):
-        if _prctl(_CAPBSET_DROP, right, 0, 0, 0) < 0:
-            break
+    _no_more_rights()
     if os.getuid() != LEARNER:
         os.setgroups([])
         os.setresgid(LEARNER, LEARNER, LEARNER)
@@ -311,8 +371,18 @@ def be_the_learner(limits: Limits) -> None:
     restrict(limits)
 
 
+def _die_first() -> None:
+    """Where memory runs out all the same, what a learner started is ended before what grades."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
 def restrict(limits: Limits) -> None:
     """Take the limits that a process can have without a sandbox."""
+    _die_first()
+    if _has_own_mounts:
+        _no_more_rights()
+        _no_rights()
     used = 0
     with contextlib.suppress(OSError, ValueError):
         used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
@@ -327,6 +397,52 @@ def restrict(limits: Limits) -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(kind, (most, most))
+    if sys.platform == "linux":
+        _no_uncounted_memory()
+
+
+def _no_uncounted_memory() -> None:
+    """Refuse system calls for memory that is nobody's: a file without a name, or what is shared and not in a file.
+
+    Neither a limit nor `watch` sees such memory once it is not mapped. What is shared through /dev/shm counts as disk.
+    """
+    kind = platform.machine()
+    if kind not in _SECCOMP or sys.maxsize < 2**32:
+        return
+    load, equal, at_least, mask, give = 0x20, 0x15, 0x35, 0x54, 0x06  # of linux/bpf_common.h
+    allow, refuse, no_memory = 0x7FFF0000, 0x00050000 | errno.ENOSYS, 0x00050000 | errno.ENOMEM
+    program = [
+        (load, 0, 0, 4),  # the processor
+        (equal, 1, 0, _AUDIT[kind]),
+        (give, 0, 0, refuse),
+        (load, 0, 0, 0),  # the call's number
+        (at_least, 0, 1, 0x40000000),  # the same calls again, with short addresses
+        (give, 0, 0, refuse),
+    ]
+    for number in _UNCOUNTED[kind]:
+        program += [(equal, 0, 1, number), (give, 0, 0, refuse)]
+    shared, anonymous = mmap.MAP_SHARED, mmap.MAP_ANONYMOUS
+    program += [
+        (equal, 0, 4, _MMAP[kind]),
+        (load, 0, 0, 40),  # its flags
+        (mask, 0, 0, shared | anonymous),
+        (equal, 0, 1, shared | anonymous),
+        (give, 0, 0, no_memory),
+        (give, 0, 0, allow),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
+    given = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
+    _prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    for flags in (4, 0):  # without what slows all of a process down on older systems, where that can be said
+        if _libc.syscall(_SECCOMP[kind], 1, flags, given) == 0:  # type: ignore[union-attr]
+            break
+
+
+def _no_more_rights() -> None:
+    """No capability can be had again once it is given up."""
+    for right in range(64):
+        if _prctl(_CAPBSET_DROP, right, 0, 0, 0) < 0:
+            break
 
 
 def _no_rights() -> None:
@@ -351,9 +467,7 @@ def _be_first(limits: Limits, kernel: Callable[[int, int], NoReturn], tell: int)
     os.close(is_ready)
     os.close(may_go)
     os.read(ready, 1)
-    _mount(
-        None, SOCKETS, None, _REMOUNT | _BIND | _RDONLY | os.statvfs(SOCKETS).f_flag & (2 | 4 | 8 | 1024 | 2048 | 4096)
-    )
+    _close_sockets()
     be_untouchable()
     os.write(go, b"!")
     os.close(tell)
@@ -363,8 +477,48 @@ def _be_first(limits: Limits, kernel: Callable[[int, int], NoReturn], tell: int)
     watch(pid, limits)
 
 
+def _close_sockets() -> None:
+    """Nothing more can be written into the folder of the sockets."""
+    kept = os.statvfs(SOCKETS).f_flag & (2 | 4 | 8 | 1024 | 2048 | 4096)
+    _mount(None, SOCKETS, None, _REMOUNT | _BIND | _RDONLY | kept)
+
+
+def own_mounts() -> None:
+    """For the first process in a container, before it has threads: get the right to close the folder of the sockets.
+
+    Where that is not to be had, `watch` alone looks after it.
+    """
+    global _has_own_mounts
+    if _libc is None:
+        return
+    tries = os.fork()  # half of it would be worse than nothing
+    if tries == 0:
+        failed = 1
+        try:
+            _have_own_mounts()
+            _close_sockets()
+            failed = 0
+        finally:
+            os._exit(failed)
+    if os.waitpid(tries, 0)[1] == 0:
+        with contextlib.suppress(NoSandbox):
+            _have_own_mounts()
+            _has_own_mounts = True
+
+
+def _have_own_mounts() -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    _did("user namespaces", _libc.unshare(_NEW_USER | _NEW_NS))  # type: ignore[union-attr]
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
 def be_untouchable() -> None:
     """No signal from inside ends the first process, and none of the others may look into it."""
+    if _has_own_mounts:
+        with contextlib.suppress(NoSandbox, OSError):
+            _close_sockets()
     _no_rights()
     _prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _prctl(_SET_DUMPABLE, 0, 0, 0, 0)
@@ -374,8 +528,7 @@ def be_untouchable() -> None:
 
 def watch(kernel: int, limits: Limits) -> NoReturn:
     """Wait for the kernel to end, with an eye on what all processes use together."""
-    page = resource.getpagesize()
-    base = _resident(kernel, page)
+    base = _resident(kernel)
     while True:
         with contextlib.suppress(ChildProcessError):
             while True:
@@ -385,23 +538,38 @@ def watch(kernel: int, limits: Limits) -> NoReturn:
                     os._exit(code if code >= 0 else 128 - code)  # as shells tell of a signal
                 if pid == 0:
                     break
-        if os.path.isdir(SOCKETS) and sum(one.stat().st_size for one in os.scandir(SOCKETS)) > 2**20:
+        if _written_to(SOCKETS):
             os._exit(TOO_LARGE)  # in a container it can be written to, and is the only place with no limit
         there = [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
         if len(there) > limits.processes:
             os._exit(TOO_MANY)
-        if sum(max(0, _resident(pid, page) - base) for pid in there) > limits.memory:
+        if sum(max(0, _resident(pid) - base) for pid in there) > limits.memory:
             os._exit(TOO_LARGE)
         time.sleep(0.1)
 
 
-def _resident(pid: int, page: int) -> int:
-    """Bytes in memory that are no file's."""
+def _written_to(folder: str) -> bool:
+    """Whether anything is in the folder of the sockets but sockets, few, and the file that tells of them."""
     try:
-        fields = Path(f"/proc/{pid}/statm").read_text().split()
+        with os.scandir(folder) as there:
+            for number, one in enumerate(there):
+                with contextlib.suppress(FileNotFoundError):  # it has just been taken away
+                    facts = one.stat(follow_symlinks=False)
+                    told = one.name == TOLD and stat.S_ISREG(facts.st_mode) and facts.st_size <= 2**16
+                    if number > 50 or not (told or stat.S_ISSOCK(facts.st_mode)):
+                        return True
+    except OSError:  # it was closed
+        return True
+    return False
+
+
+def _resident(pid: int) -> int:
+    """Bytes in memory that are no file's on a disk: a process's own, and those that it shares with others."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     except OSError:
         return 0
-    return (int(fields[1]) - int(fields[2])) * page
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
 
 
 def adopt_orphans() -> None:

@@ -104,7 +104,7 @@ def _secret(private: Path) -> str:
 
 def _answers() -> list[str]:
     """The folders of the package that say which answers are right."""
-    checks = Path(sandbox.__file__).parents[1] / "checks"
+    checks = Path(sandbox.__file__).resolve().parents[1] / "checks"
     return [str(path) for path in (checks / "dna", checks / "protein") if path.is_dir()]
 
 

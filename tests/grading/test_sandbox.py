@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +25,16 @@ from .kernels import ROOT, Warm, through, why_not
 pytestmark = pytest.mark.slow
 
 WAYS = ["namespaces", "bubblewrap"]
+SHARED = """
+import mmap, tempfile, time
+file = tempfile.TemporaryFile(dir="/dev/shm")
+file.truncate(600 * 2**20)
+mapped = mmap.mmap(file.fileno(), 0)
+for place in range(0, len(mapped), 4096):
+    mapped[place] = 1
+x = bytearray(600 * 2**20)
+time.sleep(20)
+"""  # each for itself is little enough
 CHECKS = str(ROOT / "biollm_widgets" / "checks" / "dna")
 
 
@@ -109,6 +121,46 @@ def test_a_folder_that_is_hidden_is_empty_even_inside_one_that_is_seen(warm: War
     assert said.text == "[]\n"
 
 
+def test_python_that_is_reached_over_links_is_there_and_its_answers_are_not(way: str, tmp_path: Path) -> None:
+    (tmp_path / "code").symlink_to(ROOT.parent)
+    (tmp_path / "first").symlink_to(Path(sys.prefix).parent)
+    (tmp_path / "python").symlink_to("first")
+    here = tmp_path / "code" / ROOT.name
+    python = tmp_path / "python" / Path(sys.prefix).name / Path(sys.executable).relative_to(sys.prefix)
+    inside = """
+import biollm_widgets, helpers, os, sys, torch
+from xml.dom import minidom  # what nobody has imported before
+print([one for one in sys.path if one.startswith("/") and not os.path.exists(one) and not one.endswith(".zip")])
+print(os.path.exists(sys.executable), os.path.dirname(biollm_widgets.__file__))
+checks = os.path.join(os.path.dirname(biollm_widgets.__file__), "checks")
+print(os.listdir(os.path.join(checks, "dna")), os.listdir(os.path.realpath(os.path.join(checks, "dna"))))
+print(os.listdir(os.path.dirname(os.path.dirname(checks))))
+"""
+    code = f"""
+import sys, tempfile
+from pathlib import Path
+from biollm_widgets.grading.limits import Limits
+from biollm_widgets.grading.setting import _answers
+from tests.grading.kernels import Warm, through
+with tempfile.TemporaryDirectory(prefix="t") as folder:
+    warm = Warm(Path(folder))
+    (said,) = through(warm.kernel({way!r}, Limits(), tuple(_answers())), {inside!r})
+    warm.close()
+print(said.text + said.error)
+"""
+    own = {**os.environ, "PYTHONPATH": str(here)}
+    done = subprocess.run([str(python), "-c", code], cwd=tmp_path, env=own, capture_output=True, text=True, timeout=300)
+    package = here / "biollm_widgets"
+    assert done.stdout.strip() == f"[]\nTrue {package}\n[] []\n['biollm_widgets']", done.stdout + done.stderr
+
+
+def test_a_folder_that_is_hidden_by_another_name_is_empty(warm: Warm, way: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(ROOT)
+    hidden = str(tmp_path / "link" / "biollm_widgets" / "checks" / "dna")
+    (said,) = through(warm.kernel(way, Limits(), (hidden,)), f"import os; print(os.listdir({CHECKS!r}))")
+    assert said.text == "[]\n"
+
+
 def test_the_environment_says_nothing_of_whoever_grades(warm: Warm, way: str) -> None:
     code = "import os; print(dict(os.environ), open('/proc/self/environ').read(), os.getuid())"
     (said,) = through(warm.kernel(way, Limits()), code)
@@ -149,11 +201,58 @@ for place in ({str(canary)!r}, "/usr/poisoned", os.path.join(os.path.dirname(os.
         pass
 """
     (said,) = through(warm.kernel(way, Limits()), code)
-    allowed = (
-        ["/etc/poisoned", "/dev/poisoned", "/run/kernel/poisoned"] if way == "bubblewrap" else []
-    )  # its own, in memory
+    allowed = ["/etc/poisoned", "/dev/poisoned"] if way == "bubblewrap" else []  # its own, in memory
     assert [line for line in said.text.splitlines() if line.split()[1] not in allowed] == []
     assert not canary.exists() and not Path("/usr/poisoned").exists() and not Path("/etc/poisoned").exists()
+
+
+def test_nothing_can_be_put_on_the_graders_disk(warm: Warm, way: str) -> None:
+    code = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+def no_name():
+    os.open("/run/kernel", os.O_TMPFILE | os.O_RDWR)
+def again():
+    if libc.mount(None, b"/run/kernel", None, 32 | 4096 | 2 | 4, None):
+        raise OSError
+for act in (lambda: open("/run/kernel/x", "w"), lambda: open("/run/kernel/connection.json", "a"), no_name, again,
+            lambda: os.mkdir("/run/kernel/a"), lambda: os.symlink("x", "/run/kernel/b"),
+            lambda: os.chmod("/run/kernel", 0)):
+    try:
+        act()
+        print("did", act)
+    except OSError:
+        print("no")
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("Cap")], os.getuid())
+"""
+    said, after = through(warm.kernel(way, Limits()), code, "print('here')")
+    assert said.text == "no\n" * 7 + f"{['0' * 16] * 5} 1000\n"
+    assert after.text == "here\n"
+
+
+@pytest.mark.parametrize("kind", ["file", "below", "link", "grown", "many", "honest"])
+def test_only_sockets_may_be_where_sockets_are(kind: str) -> None:
+    from biollm_widgets.grading.cold import WIRE
+    from biollm_widgets.grading.warm import CONNECTION
+
+    assert CONNECTION == sandbox.TOLD
+    with tempfile.TemporaryDirectory(prefix="s") as place:
+        folder = Path(place)
+        (folder / CONNECTION).write_text("{}")
+        names = [*(f"k-{number}" for number in range(1, 6)), WIRE, *(str(n) for n in range(60) if kind == "many")]
+        for name in names:
+            with socket.socket(socket.AF_UNIX) as end:
+                end.bind(str(folder / name))
+        if kind == "file":
+            (folder / "big").touch()
+        if kind == "below":
+            (folder / "a").mkdir()
+        if kind == "link":
+            (folder / "a").symlink_to("nowhere")
+        if kind == "grown":
+            (folder / CONNECTION).write_bytes(bytes(2**20))
+        assert sandbox._written_to(place) == (kind != "honest")
+        assert sandbox._written_to(f"{place}/closed")  # what cannot be looked into
 
 
 def test_other_processes_cannot_be_seen_or_ended(warm: Warm, way: str) -> None:
@@ -196,11 +295,58 @@ def test_a_cell_that_will_not_be_stopped_ends_its_kernel(warm: Warm, way: str, m
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "was killed"),
         ("import os, time\nfor _ in range(60):\n    os.fork() or time.sleep(20)", "too many processes"),
         ("import os, time\nos.fork()\nx = bytearray(700 * 2**20)\ntime.sleep(20)", "more memory"),
+        (SHARED, "more memory"),
     ],
 )  # fmt: skip
 def test_a_kernel_that_ends_or_takes_too_much_says_of_what(warm: Warm, way: str, code: str, why: str) -> None:
     (said,) = through(warm.kernel(way, Limits(memory=2**30, processes=20)), code)
     assert why in said.end, said.end
+
+
+def test_where_memory_runs_out_it_dies_before_what_grades(warm: Warm, way: str) -> None:
+    code = "import os; print(open('/proc/self/oom_score_adj').read(), os.fork() or os._exit(0))"
+    (said,) = through(warm.kernel(way, Limits()), code)
+    assert said.text.startswith("1000\n")
+
+
+def test_there_is_no_memory_that_nobody_is_charged_for(warm: Warm, way: str) -> None:
+    code = """
+import ctypes, mmap, os
+libc = ctypes.CDLL(None, use_errno=True)
+def zero():
+    file = os.open("/dev/zero", os.O_RDWR)
+    return mmap.mmap(file, 2**20)
+def inside():
+    if os.fork() == 0:
+        fresh = libc.unshare(0x10020000) or libc.mount(b"tmpfs", b"/tmp", b"tmpfs", 0, None)
+        os._exit(0 if fresh == 0 else 1)
+    if os.wait()[1]:
+        raise OSError
+def sysv():
+    if libc.shmget(0, 2**20, 0o1600) < 0:
+        raise OSError
+for take in (lambda: os.memfd_create("x"), lambda: mmap.mmap(-1, 2**20), zero, sysv, inside):
+    try:
+        take()
+        print("got it")
+    except OSError:
+        print("no")
+"""
+    honest = """
+import mmap, torch
+from multiprocessing import Pool, RawArray, shared_memory
+mapped = mmap.mmap(-1, 2**20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+block = shared_memory.SharedMemory(create=True, size=2**20)
+block.close(); block.unlink()
+RawArray("d", 1000), torch.ones(1000).share_memory_()
+with Pool(2) as pool:
+    print(pool.map(abs, [-1, -2]))
+data = torch.utils.data.DataLoader(list(range(8)), batch_size=4, num_workers=2)
+print([batch.tolist() for batch in data])
+"""
+    taken, given = through(warm.kernel(way, Limits()), code, honest)
+    assert taken.text == "no\n" * 5
+    assert given.text == "[1, 2]\n[[0, 1, 2, 3], [4, 5, 6, 7]]\n", given.error
 
 
 def test_memory_and_disk_have_an_end_that_python_can_tell_of(warm: Warm, way: str) -> None:
