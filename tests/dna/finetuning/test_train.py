@@ -296,7 +296,7 @@ def test_a_stop_before_the_first_step_leaves_a_run_that_begins_again(flags):
 
 def test_lora_without_peft_says_how_to_get_it(flags, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
-    with pytest.raises(InputError, match=r"biollm-widgets\[finetune\]"):
+    with pytest.raises(InputError, match=r"python -m pip install peft"):
         finetune(**flags, use_lora=True)
 
 
