@@ -61,7 +61,7 @@ LONG = 100_000  # steps that nobody waits for the end of
 
 _TAKE_AWAY = """() => {
   for (const dialog of document.querySelectorAll("dialog.jp-Dialog"))
-    if (dialog.textContent.includes("Connection Error")) [...dialog.querySelectorAll("button")].at(-1)?.click();
+    if (/Connection Error|Save Error/.test(dialog.textContent)) [...dialog.querySelectorAll("button")].at(-1)?.click();
 }"""
 
 
@@ -89,7 +89,7 @@ class Day:
         self.notebook.run_all()
         self.notebook.ask("1")
         # JupyterLab says that its server is gone, on top of everything; whoever comes back takes that away.
-        gone = page.locator("dialog.jp-Dialog:has-text('Connection Error')")
+        gone = page.locator("dialog.jp-Dialog").filter(has_text=re.compile("Connection Error|Save Error"))
         page.add_locator_handler(gone, lambda: gone.get_by_role("button").last.click(), no_wait_after=True)
 
     def round(self, number: int) -> None:
