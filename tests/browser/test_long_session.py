@@ -51,9 +51,10 @@ def test_a_round_of_all_that_a_learner_does_leaves_as_much_as_the_round_before(d
     before = left(day)
     day.round(2)
     # ipykernel closes what threads that have ended spoke through only once in ten seconds.
-    for _ in range(12):
+    for _ in range(20):
         if not (grown := more(before, left(day))):
             break
+        day.page.wait_for_timeout(1500)
     assert grown == {}
     # Of some twenty; the newest may still be held by what the browser measures with.
     assert day.watched.look()["cards"] <= 4
