@@ -160,8 +160,10 @@ def main() -> None:
             one = run([sys.executable, "-m", "nbgrader", "autograde", lesson, *over], theirs)
             plain["seconds"] += one["seconds"]
             plain["bytes"] = max(plain["bytes"], one["bytes"])
-        same = scores(ours) == scores(theirs)
-        points = sum(scores(ours).values())
+        found, wanted = scores(ours), scores(theirs)
+        same, points = found == wanted, sum(found.values())
+        for task in sorted(task for task in {*found, *wanted} if found.get(task) != wanted.get(task)):
+            print(f"{task}: {found.get(task)} by biollm, {wanted.get(task)} by nbgrader")
     number = given.submissions * len(LESSONS)
     figures = {
         "submissions": number, "biollm_seconds": own["seconds"], "nbgrader_seconds": plain["seconds"],
