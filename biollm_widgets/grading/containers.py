@@ -71,8 +71,7 @@ def _bubblewrap(asked: dict[str, Any], limits: Limits) -> list[str]:
         if Path(place).is_dir():
             made += ["--tmpfs", place]
     variables = _variables(asked)
-    package = Path(sandbox.__file__).parents[2]
-    if package.name not in ("site-packages", "dist-packages"):  # it is run from where it is written
+    if package := sandbox.checkout():
         variables["PYTHONPATH"] = str(package)
     for name, value in variables.items():
         made += ["--setenv", name, value]

@@ -187,12 +187,8 @@ class Pool:
 def environment(home: Path) -> dict[str, str]:
     """That of the process that forks kernels: a kernel can read what it was started with, whatever is done later."""
     own = sandbox.environment() | {"HOME": str(home), "TMPDIR": str(home)}
-    return own | ({"PYTHONPATH": str(Path(__file__).parents[2])} if _in_checkout() else {})
-
-
-def _in_checkout() -> bool:
-    """Whether the package is run from where it is written, and not installed."""
-    return not ({"site-packages", "dist-packages"} & set(Path(__file__).parts))
+    package = sandbox.checkout()
+    return own | ({"PYTHONPATH": str(package)} if package else {})
 
 
 def prepare() -> None:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import fcntl
-import mmap
 import os
 import platform
 import resource
@@ -27,6 +25,7 @@ from typing import Any, NoReturn, Optional
 
 from biollm_widgets import recall as recalled
 from biollm_widgets.grading.limits import NO_SANDBOX, TOO_LARGE, TOO_MANY, Limits
+from biollm_widgets.grading.system_calls import refuse_uncounted_memory
 
 LEARNER = 1000  # the user inside
 NOBODY = 65534  # who that is outside, where root grades: a root inside could still write into /proc/sys
@@ -40,12 +39,6 @@ _BIND, _REC, _PRIVATE = 0x1000, 0x4000, 0x40000
 _DETACH = 2  # of umount2
 _SET_DUMPABLE, _SET_PDEATHSIG, _SET_NO_NEW_PRIVS, _CAPBSET_DROP = 4, 1, 38, 24  # of prctl
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}  # system calls that the C library has no function for
-# As they are numbered by processor: seccomp, mmap, and those that give memory which no file system and no process is
-# charged for: memfd_create, memfd_secret, shmget, and mount and fsopen, with which a namespace inside has more disk.
-_SECCOMP = {"x86_64": 317, "aarch64": 277}
-_MMAP = {"x86_64": 9, "aarch64": 222}
-_UNCOUNTED = {"x86_64": (319, 447, 29, 165, 430), "aarch64": (279, 447, 194, 40, 430)}
-_AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # what a filter is told of the processor
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt/conda")
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "fonts", "alternatives", "ssl/certs")
 # Not zero: mapped, it is memory that outlives what it is charged to.
@@ -69,6 +62,12 @@ def _did(step: str, result: int) -> None:
 def _mount(what: Optional[str], where: str, kind: Optional[str], flags: int, options: str = "") -> None:
     given = [None if one is None else os.fsencode(one) for one in (what, where, kind)]
     _did(f"mounting {where}", _libc.mount(*given, ctypes.c_ulong(flags), os.fsencode(options)))  # type: ignore[union-attr]
+
+
+def checkout() -> Optional[Path]:
+    """The folder that the package is run from where it is written; None where it is installed."""
+    parts = {"site-packages", "dist-packages"} & set(Path(__file__).parts)
+    return None if parts else Path(__file__).parents[2]
 
 
 def environment() -> dict[str, str]:
@@ -398,44 +397,7 @@ def restrict(limits: Limits) -> None:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(kind, (most, most))
     if sys.platform == "linux":
-        _no_uncounted_memory()
-
-
-def _no_uncounted_memory() -> None:
-    """Refuse system calls for memory that is nobody's: a file without a name, or what is shared and not in a file.
-
-    Neither a limit nor `watch` sees such memory once it is not mapped. What is shared through /dev/shm counts as disk.
-    """
-    kind = platform.machine()
-    if kind not in _SECCOMP or sys.maxsize < 2**32:
-        return
-    load, equal, at_least, mask, give = 0x20, 0x15, 0x35, 0x54, 0x06  # of linux/bpf_common.h
-    allow, refuse, no_memory = 0x7FFF0000, 0x00050000 | errno.ENOSYS, 0x00050000 | errno.ENOMEM
-    program = [
-        (load, 0, 0, 4),  # the processor
-        (equal, 1, 0, _AUDIT[kind]),
-        (give, 0, 0, refuse),
-        (load, 0, 0, 0),  # the call's number
-        (at_least, 0, 1, 0x40000000),  # the same calls again, with short addresses
-        (give, 0, 0, refuse),
-    ]
-    for number in _UNCOUNTED[kind]:
-        program += [(equal, 0, 1, number), (give, 0, 0, refuse)]
-    shared, anonymous = mmap.MAP_SHARED, mmap.MAP_ANONYMOUS
-    program += [
-        (equal, 0, 4, _MMAP[kind]),
-        (load, 0, 0, 40),  # its flags
-        (mask, 0, 0, shared | anonymous),
-        (equal, 0, 1, shared | anonymous),
-        (give, 0, 0, no_memory),
-        (give, 0, 0, allow),
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
-    given = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
-    _prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    for flags in (4, 0):  # without what slows all of a process down on older systems, where that can be said
-        if _libc.syscall(_SECCOMP[kind], 1, flags, given) == 0:  # type: ignore[union-attr]
-            break
+        refuse_uncounted_memory()
 
 
 def _no_more_rights() -> None:

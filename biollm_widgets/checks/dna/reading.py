@@ -54,12 +54,11 @@ def bases_per_token(case: Case, answer: Any) -> None:
         if close(got, bases / count):
             continue
         variants = _counted(sequence, tokenizer, other)
-        heart = len(found) > 1 and len({round(value, 6) for value in found}) == 1
-        if number == 0 and not close(got, variants["one"]):
+        if len({round(value, 6) for value in found}) == 1 and not close(got, variants["one"]):
             # A number by heart shows only when it stays the same; it may be one of the variants by chance.
             again = _unlike(sequence, tokenizer, other, case.rng)
             heart = case.number(case.call(answer, again, tokenizer)) == got
-        case.need(not heart, "quoted", f"It gives {got:g} for sequences of different letters.")
+            case.need(not heart, "quoted", f"It gives {got:g} for sequences of different letters.")
         saw = f"{bases} bases in {count} tokens are {bases / count:.3f} bases a token; it gives {got:.3f}."
         case.match(got, bases / count, variants, close, saw)
     case.say(f"Right for {case.rounds} sequences and two tokenizers, one of which cuts smaller.")
